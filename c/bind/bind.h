@@ -1,0 +1,336 @@
+/*
+** bind.h - what the files of the Lua binding share.
+**
+** A weir_lua is everything weir keeps for one Lua state: one local space, one
+** port, the host that drives it, and a fiber for every coroutine that weir
+** resumes. All C functions of the module have it as their first upvalue.
+*/
+#ifndef WEIR_BIND_H
+#define WEIR_BIND_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <weir.h>
+#include <weir_event.h>
+
+#include "../core/slab.h"
+#include "compat.h"
+
+typedef enum bind_state { /* of a fiber */
+  BIND_RUNNING,  /* being resumed, or in somebody else's hands */
+  BIND_RUNNABLE, /* in the run queue: just spawned, or gave way */
+  BIND_WAITING,  /* its ticket is not decided */
+  BIND_DECIDED,  /* its ticket is; in the run queue unless being resumed */
+  BIND_DONE,     /* returned */
+  BIND_FAILED,   /* raised */
+  BIND_CANCELED  /* closed */
+} bind_state;
+
+/* A coroutine that weir resumes: a task, or a stranger while it waits. */
+typedef struct bind_fiber {
+  weir_record record;  /* record.next: in the run queue or a list of joiners */
+  uint32_t prev;       /* in the same list; 0: the first */
+  uint32_t joiners;    /* the first fiber that waits for this one's end */
+  uint32_t joins;      /* the fiber it waits for; 0: none */
+  int32_t base;        /* stack height at the wait */
+  lua_State *co;       /* anchored in the fibers table; NULL once finished */
+  weir_ticket ticket;  /* what it waits for, or was granted by the wait */
+  void *source;        /* a weir_watch or weir_lookup it waits with, or NULL */
+  uint64_t waited;     /* ns, once decided */
+  uint8_t state;       /* bind_state */
+  uint8_t verdict;     /* weir_verdict, once decided */
+  uint8_t lookup : 1;  /* `source` is a weir_lookup */
+  uint8_t queued : 1;  /* in the run queue */
+  uint8_t task : 1;    /* made by spawn */
+  uint8_t handled : 1; /* a task object exists that may join it */
+  uint8_t claimed : 1; /* somebody saw its error */
+} bind_fiber;
+
+typedef struct weir_lua {
+  weir_space *space;
+  weir_port *port;
+  weir_loop *loop; /* NULL until something needs one */
+  weir_slab fibers;
+  uint32_t run_first, run_last; /* the run queue, of fiber indices */
+  uint32_t current;       /* the fiber being resumed; 0: none */
+  lua_State *current_co;  /* its coroutine; NULL: none */
+  uint64_t current_id;    /* its handle */
+  lua_State *driver;      /* who resumes */
+  uint64_t now;           /* ns: the turn's time */
+  uint32_t alive;         /* fibers that are not finished */
+  uint32_t sources;       /* fibers that wait for a descriptor or a name */
+  int idle_calls;         /* free call records in the pool */
+  bool failed;            /* bind_fail noted something */
+  bool virtual_time;      /* `now` is given by step */
+  bool driving;           /* coroutines are being resumed */
+  bool running;           /* inside weir.run */
+  bool attached;          /* the loop's base is the program's */
+  void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
+  void *on_error_data;
+} weir_lua;
+
+/* How a wait ended. */
+typedef struct bind_result {
+  weir_verdict verdict;
+  weir_ticket ticket; /* held if a limiter admitted */
+  uint64_t waited_ns;
+  weir_lookup *lookup; /* answered, the caller's to free; or NULL */
+} bind_result;
+
+/* The runtime of a C function of the module. */
+static inline weir_lua *bind_self(lua_State *L) {
+  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
+  if (!W->port) luaL_error(L, "weir: this Lua state is being closed");
+  return W;
+}
+
+/* --- runtime.c ------------------------------------------------------------ */
+
+/* Pushes the state's runtime, made if need be. */
+weir_lua *bind_open(lua_State *L);
+
+/* The state's runtime, or NULL. */
+weir_lua *bind_find(lua_State *L);
+
+/* The time: exact, or the turn's while coroutines are driven. While nothing
+** waits in this state the time decides nothing, and the last one will do. */
+uint64_t bind_now(weir_lua *W, bool exact);
+
+/* Tells the host that something may have been decided, unless it is looking. */
+void bind_touch(weir_lua *W);
+
+/* The libevent host, made if need be; raises where there can be none. */
+weir_loop *bind_loop(lua_State *L, weir_lua *W);
+
+typedef enum bind_table { /* the runtime's tables, in the registry */
+  BIND_FIBERS,   /* [thread] = index: anchors the coroutines that weir resumes */
+  BIND_OUTCOMES, /* [index] = {results, n=} or {error, traceback} */
+  BIND_LABELS,   /* [limiter handle] = what people call it */
+  BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
+  BIND_TABLES    /* how many there are */
+} bind_table;
+
+void bind_push_table(lua_State *L, bind_table which);
+
+/* --- fiber.c: coroutines that weir resumes -------------------------------- */
+
+static inline bind_fiber *bind_fiber_at(const weir_lua *W, uint32_t index) {
+  return weir_slab_at(&W->fibers, index);
+}
+
+/* A fiber for the thread on top of L's stack (popped, anchored). Raises. */
+uint32_t bind_fiber_new(lua_State *L, weir_lua *W, bool task);
+
+/* The fiber of L's running coroutine; 0: it has none. */
+uint32_t bind_fiber_of(lua_State *L, const weir_lua *W);
+
+/* Lets go of the coroutine: it is finished, or no longer waits. */
+void bind_fiber_unanchor(lua_State *L, weir_lua *W, uint32_t fiber);
+
+void bind_run_queue_add(weir_lua *W, uint32_t fiber);
+void bind_run_queue_remove(weir_lua *W, uint32_t fiber);
+
+/* The list of fibers that wait for the end of `target`. */
+void bind_join(weir_lua *W, uint32_t joiner, uint32_t target);
+void bind_unjoin(weir_lua *W, uint32_t joiner);
+
+/* --- wait.c: the one way to wait ------------------------------------------ */
+
+/*
+** To wait: bind_wait_prepare (may raise, so before there is a ticket), get a
+** ticket whose cookie is bind_fiber_id, then return what bind_wait answers. It
+** suspends L's coroutine; afterwards k runs with the stack as it was, asks
+** bind_wait_over, and answers bind_wait_again while it is not.
+*/
+uint32_t bind_wait_prepare(lua_State *L, weir_lua *W, const char *what);
+void bind_wait_skip(lua_State *L, weir_lua *W, uint32_t fiber);
+int bind_wait(lua_State *L, weir_lua *W, uint32_t fiber, weir_ticket ticket,
+              lua_KFunction k);
+bool bind_wait_over(lua_State *L, weir_lua *W, lua_KContext id,
+                    bind_result *out);
+int bind_wait_again(lua_State *L, lua_KContext id, lua_KFunction k);
+
+/* A parked ticket for a prepared fiber. Raises when memory ran out. */
+weir_ticket bind_park(lua_State *L, weir_lua *W, uint32_t fiber,
+                      uint64_t deadline);
+
+static inline uint64_t bind_fiber_id(const weir_lua *W, uint32_t fiber) {
+  return weir_slab_handle(&W->fibers, fiber);
+}
+
+/* Takes the decided tickets to their fibers and these to the run queue. */
+void bind_collect(weir_lua *W);
+
+/* Ends a wait that will not be taken up again: the ticket leaves its queue. */
+void bind_wait_abort(weir_lua *W, uint32_t fiber);
+
+/* Pushes the value whose __close ends a fiber's wait. */
+void bind_push_guard(lua_State *L);
+
+/* --- drive.c: resuming ---------------------------------------------------- */
+
+/* Resumes up to `budget` fibers on L; answers how many, or -1 with an error
+** on L's stack. Does not raise. */
+int bind_drive(lua_State *L, weir_lua *W, int budget);
+
+/* Ends a task with the outcome on top of L (popped): nil, {results, n=} or
+** {error, traceback}. `state` is DONE, FAILED or CANCELED. */
+void bind_finish(lua_State *L, weir_lua *W, uint32_t fiber, bind_state state);
+
+/* Closes a task's coroutine where it is suspended. */
+void bind_cancel(lua_State *L, weir_lua *W, uint32_t fiber);
+
+/* Closes all tasks. */
+void bind_cancel_all(lua_State *L, weir_lua *W);
+
+/* Pushes the outcome of a finished task, or nil. */
+void bind_push_outcome(lua_State *L, uint32_t fiber);
+
+/* Forgets a finished task that no task object refers to any more. */
+void bind_forget(lua_State *L, weir_lua *W, uint32_t fiber);
+
+/* Notes the {error, traceback} on top of L (popped) as nobody's to join. */
+void bind_fail(lua_State *L, weir_lua *W);
+
+/* Raises what bind_fail noted first, with its traceback if it is a string. */
+int bind_raise_failure(lua_State *L, weir_lua *W);
+
+/* --- refusal.c: the sentences --------------------------------------------- */
+
+/* Pushes nil and an error object; answers 2. `label` NULL: not a limiter's. */
+typedef struct bind_refusal {
+  weir_verdict verdict;
+  const char *label;  /* of the limiter; NULL: another wait */
+  const char *what;   /* what was waited for, if no limiter */
+  uint64_t waited_ns;
+  uint32_t cost, limit, queue; /* of a limiter */
+} bind_refusal;
+int bind_refuse(lua_State *L, const bind_refusal *refusal);
+
+/* --- options.c: the one parser of options --------------------------------- */
+
+typedef enum bind_kind {
+  BIND_COUNT,             /* uint32_t: a whole number from min to max */
+  BIND_SECONDS,           /* uint64_t, ns: 0 to a billion seconds */
+  BIND_TEXT,              /* const char *: min to max bytes, without NUL; the
+                             caller's table keeps it */
+  BIND_FUNCTION,          /* bool: whether it is there */
+  BIND_COUNT_OR_FUNCTION, /* uint32_t: 0 for a function */
+  BIND_FIXED              /* known, but not to be given in this call */
+} bind_kind;
+
+typedef struct bind_option {
+  const char *name; /* NULL ends a list */
+  bind_kind kind;
+  uint32_t min, max;
+  size_t offset; /* of the field in the caller's struct */
+  uint64_t none; /* what `false` stands for, if that is not 0 */
+} bind_option;
+
+/* Reads the table at `index` into `out`. Raises for an unknown name or a wrong
+** value, at the caller's line; `who` is what was called: "weir.limiter". */
+void bind_read_options(lua_State *L, int index, const char *who,
+                       const bind_option *options, void *out);
+
+/* Reads one value, at `index`. */
+void bind_read_option(lua_State *L, int index, const char *who,
+                      const bind_option *option, void *out);
+
+/* An optional number of seconds as a deadline from now; absent: NEVER. */
+uint64_t bind_deadline(lua_State *L, weir_lua *W, int index, const char *who);
+
+/* Raises "who: name must be `expected`, got ...", about the value at `index`;
+** `name` NULL: the argument itself. */
+int bind_expected(lua_State *L, const char *who, const char *name,
+                  const char *expected, int index);
+
+/* Raises unless the value at `index` can be called. */
+void bind_check_callable(lua_State *L, int index, const char *who,
+                         const char *name);
+
+/* --- types ---------------------------------------------------------------- */
+
+/* A type's userdata start with the address of its tag; NULL: another type. */
+static inline void *bind_test(lua_State *L, int index, const void *tag,
+                              size_t size) {
+  const void *const *block = lua_touserdata(L, index);
+  if (!block || lua_rawlen(L, index) != size || *block != tag) return NULL;
+  return lua_touserdata(L, index);
+}
+
+typedef struct bind_limiter {
+  const void *tag; /* see bind_test */
+  weir_limiter handle;
+  uint32_t cost;    /* of a call; 0: the function in the uservalue knows */
+  bool timed;       /* its decisions want the exact time */
+} bind_limiter;     /* uservalue: a table, see limiter.c */
+
+enum { /* in a limiter's uservalue table */
+  BIND_LIMITER_LABEL = 1,
+  BIND_LIMITER_COST,
+  BIND_LIMITER_ON_REFUSE
+};
+
+/* The limiter a method was called on; raises "who: expected a limiter". */
+bind_limiter *bind_check_limiter(lua_State *L, const char *who);
+
+/* Pushes a field of the limiter's table. */
+int bind_limiter_field(lua_State *L, int index, int field);
+
+/* Pushes nil and the error object of a refused request; answers 2. */
+int bind_limiter_refuse(lua_State *L, weir_lua *W, int index,
+                        weir_verdict verdict, uint32_t cost, uint64_t waited);
+
+/* A request's verdict, with the fiber that will wait if it is WAITING. Raises
+** where it would have to wait and cannot. *ticket and *fiber are set. */
+weir_verdict bind_limiter_request(lua_State *L, weir_lua *W, int index,
+                                  weir_request *request, uint32_t *fiber,
+                                  weir_ticket *ticket);
+
+/* Pushes a permit that holds nothing yet (so that nothing can fail once there
+** is a ticket); gives the one on top of the stack a ticket. */
+void bind_permit_new(lua_State *L, int metatable);
+void bind_permit_set(lua_State *L, weir_ticket ticket);
+void bind_push_permit_metatable(lua_State *L);
+
+/* lua_CFunction, upvalues (runtime, ...): weir.limiter(fn), limiter:wrap(fn) */
+int bind_wrap(lua_State *L);
+
+/* Makes a task of the function and arguments on L's stack from `first` (taken
+** off), pushes the task. */
+uint32_t bind_spawn(lua_State *L, weir_lua *W, int first);
+
+/* Pushes what a finished task returned and answers how many; or raises. */
+int bind_push_result(lua_State *L, weir_lua *W, uint32_t fiber);
+
+/* Pushes a message that names all who hold and all who wait. */
+void bind_push_deadlock(lua_State *L, weir_lua *W);
+
+/* Pushes "task 3 (crawl.lua:12)". */
+void bind_push_fiber_name(lua_State *L, weir_lua *W, uint64_t id);
+
+/* --- each file adds its functions to the module table on top of L ---------- */
+
+/* Registers functions with the runtime, which is at index `self`. */
+void bind_register(lua_State *L, int self, const luaL_Reg *functions);
+
+/* A metatable under `key` in the registry, with methods and metamethods. */
+void bind_register_type(lua_State *L, int self, const void *key,
+                        const char *name, const luaL_Reg *methods,
+                        const luaL_Reg *metamethods);
+
+void bind_open_wait(lua_State *L, int self);
+void bind_open_refusal(lua_State *L, int self);
+void bind_open_permit(lua_State *L, int self);
+void bind_open_call(lua_State *L, int self);
+void bind_open_limiter(lua_State *L, int self);
+void bind_open_task(lua_State *L, int self);
+void bind_open_host(lua_State *L, int self);
+
+enum { BIND_S_TO_NS = 1000000000 };
+
+static inline void bind_push_seconds(lua_State *L, uint64_t ns) {
+  lua_pushnumber(L, (lua_Number)ns / BIND_S_TO_NS);
+}
+
+#endif

@@ -1,0 +1,260 @@
+/*
+** drive.c - resuming whoever may go on, and what becomes of tasks.
+*/
+#include "bind.h"
+#include "interrupt.h"
+
+enum { GUARD = 1 }; /* a task's coroutine has one value below its own */
+enum { RESUMES_PER_CLOCK = 32 }; /* the turn's time is read this often */
+
+static const char FAILURE; /* registry key */
+
+void bind_push_outcome(lua_State *L, uint32_t index) {
+  bind_push_table(L, BIND_OUTCOMES);
+  lua_rawgeti(L, -1, index);
+  lua_remove(L, -2);
+}
+
+/* Sets [index] to what is on top of L (popped). */
+static void set_outcome(lua_State *L, uint32_t index) {
+  bind_push_table(L, BIND_OUTCOMES);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, index);
+  lua_pop(L, 1);
+}
+
+void bind_fail(lua_State *L, weir_lua *W) {
+  if (W->failed) {
+    lua_pop(L, 1);
+    return;
+  }
+  W->failed = true;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &FAILURE);
+}
+
+int bind_raise_failure(lua_State *L, weir_lua *W) {
+  W->failed = false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURE);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &FAILURE);
+  lua_rawgeti(L, -1, 1);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_pushliteral(L, "\n");
+    lua_rawgeti(L, -3, 2);
+    lua_concat(L, 3);
+  }
+  return lua_error(L);
+}
+
+void bind_forget(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  if (fiber->state == BIND_FAILED && !fiber->claimed) {
+    bind_push_outcome(L, index);
+    bind_fail(L, W);
+    bind_touch(W);
+  }
+  lua_pushnil(L);
+  set_outcome(L, index);
+  weir_slab_give(&W->fibers, index);
+}
+
+/* Wakes the joiners in the order they came; the list is newest first. */
+static void wake_joiners(weir_lua *W, bind_fiber *fiber) {
+  uint32_t joiner = fiber->joiners;
+  fiber->joiners = 0;
+  while (joiner && bind_fiber_at(W, joiner)->record.next)
+    joiner = bind_fiber_at(W, joiner)->record.next;
+  while (joiner) {
+    bind_fiber *next = bind_fiber_at(W, joiner);
+    joiner = next->prev;
+    next->joins = 0;
+    weir_wake(W->port, next->ticket);
+  }
+}
+
+void bind_finish(lua_State *L, weir_lua *W, uint32_t index, bind_state state) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  fiber->state = (uint8_t)state;
+  bind_run_queue_remove(W, index);
+  wake_joiners(W, fiber);
+  bind_fiber_unanchor(L, W, index);
+  set_outcome(L, index);
+  if (!fiber->handled) bind_forget(L, W, index);
+  bind_touch(W);
+}
+
+/* Pushes {results, n=} with what a coroutine returned, or nil for nothing. */
+static void push_results(lua_State *L, lua_State *co, int n) {
+  if (n == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, n, 1);
+  for (int i = n; i >= 1; i--) {
+    lua_xmove(co, L, 1);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+}
+
+/* Pushes {error, traceback} of a coroutine that raised, and closes it. */
+static void push_failure(lua_State *L, lua_State *co) {
+  lua_createtable(L, 2, 0);
+  luaL_traceback(L, co, NULL, 0);
+  lua_rawseti(L, -2, 2);
+  compat_close_thread(co, L); /* a closing method may replace the error */
+  lua_xmove(co, L, 1);
+  lua_rawseti(L, -2, 1);
+}
+
+static void returned(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  lua_State *co = fiber->co;
+  push_results(L, co, fiber->handled ? lua_gettop(co) - GUARD : 0);
+  bind_finish(L, W, index, BIND_DONE);
+  lua_settop(co, 0); /* with the guard, which has nothing left to do */
+}
+
+static void raised(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  fiber->state = BIND_FAILED; /* so that the guard leaves it alone */
+  push_failure(L, fiber->co);
+  bind_finish(L, W, index, BIND_FAILED);
+}
+
+void bind_cancel(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  lua_State *co = fiber->co;
+  bind_wait_abort(W, index);
+  fiber->state = BIND_CANCELED;
+  if (compat_close_thread(co, L) == LUA_OK) {
+    lua_pushnil(L);
+    bind_finish(L, W, index, BIND_CANCELED);
+  } else {
+    lua_createtable(L, 2, 0);
+    lua_xmove(co, L, 1);
+    lua_rawseti(L, -2, 1);
+    lua_pushliteral(L, "(raised while the task was closed)");
+    lua_rawseti(L, -2, 2);
+    bind_finish(L, W, index, BIND_FAILED);
+  }
+}
+
+void bind_cancel_all(lua_State *L, weir_lua *W) {
+  for (uint32_t i = 1; i < W->fibers.used; i++) {
+    const bind_fiber *fiber = bind_fiber_at(W, i);
+    if (weir_slab_live(&W->fibers, i) && fiber->task &&
+        fiber->state < BIND_DONE)
+      bind_cancel(L, W, i);
+  }
+}
+
+/* Brings in what the next resume will touch while this one runs. */
+static void prefetch(const weir_lua *W) {
+#if defined(__GNUC__)
+  if (W->run_first) __builtin_prefetch(bind_fiber_at(W, W->run_first)->co);
+#else
+  (void)W;
+#endif
+}
+
+/* How many values to resume a fiber with; -1: somebody else ran it to its end
+** (they resumed it after it had given way). */
+static int arguments(const bind_fiber *fiber) {
+  if (fiber->state != BIND_RUNNABLE || lua_status(fiber->co) == LUA_YIELD)
+    return 0;
+  return lua_gettop(fiber->co) - GUARD - 1; /* the function */
+}
+
+static int resume(lua_State *L, weir_lua *W, uint32_t index, int n) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  int status;
+  W->current = index;
+  W->current_co = fiber->co;
+  W->current_id = bind_fiber_id(W, index);
+  if (fiber->state == BIND_RUNNABLE) fiber->state = BIND_RUNNING;
+  status = lua_resume(W->current_co, L, n, &n);
+  W->current = 0;
+  W->current_co = NULL;
+  W->current_id = 0;
+  return status == LUA_OK || status == LUA_YIELD ? n : -1;
+}
+
+/* After a resume of a coroutine that is no task: its values are nobody's, its
+** error must be somebody's. */
+static void leave_stranger(lua_State *L, weir_lua *W, lua_State *co, int n) {
+  if (n >= 0) {
+    lua_pop(co, n);
+  } else {
+    push_failure(L, co);
+    bind_fail(L, W);
+  }
+}
+
+static void leave_task(lua_State *L, weir_lua *W, uint32_t index, int n) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  if (n < 0) {
+    raised(L, W, index);
+  } else if (lua_status(fiber->co) != LUA_YIELD) {
+    returned(L, W, index);
+  } else {
+    lua_pop(fiber->co, n);
+    if (fiber->state != BIND_RUNNING) return;
+    fiber->state = BIND_RUNNABLE; /* it gave way, for one turn */
+    bind_run_queue_add(W, index);
+  }
+}
+
+static void run_one(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  lua_State *co = fiber->co;
+  bool task = fiber->task;
+  int n = arguments(fiber);
+  bind_run_queue_remove(W, index);
+  prefetch(W);
+  if (n < 0) {
+    returned(L, W, index);
+    return;
+  }
+  if (task) {
+    leave_task(L, W, index, resume(L, W, index, n));
+  } else {
+    lua_pushthread(co); /* anchored here once its wait is over */
+    lua_xmove(co, L, 1);
+    leave_stranger(L, W, co, resume(L, W, index, n));
+    lua_pop(L, 1);
+  }
+}
+
+/* lua_CFunction: (runtime, budget) -> resumed */
+static int drive(lua_State *L) {
+  weir_lua *W = lua_touserdata(L, 1);
+  int budget = (int)lua_tointeger(L, 2);
+  int resumed = 0;
+  for (; resumed < budget && !W->failed && !bind_interrupted(); resumed++) {
+    bind_collect(W);
+    if (!W->run_first) break;
+    if (resumed % RESUMES_PER_CLOCK == 0) bind_now(W, true);
+    run_one(L, W, W->run_first);
+  }
+  lua_pushinteger(L, resumed);
+  return 1;
+}
+
+int bind_drive(lua_State *L, weir_lua *W, int budget) {
+  int status, resumed = -1;
+  if (!lua_checkstack(L, 3)) return 0;
+  W->driving = true;
+  lua_pushcfunction(L, drive);
+  lua_pushlightuserdata(L, W);
+  lua_pushinteger(L, budget);
+  status = lua_pcall(L, 2, 1, 0);
+  W->driving = false;
+  W->current = 0;
+  W->current_co = NULL;
+  if (status != LUA_OK) return -1;
+  resumed = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return resumed;
+}

@@ -1,0 +1,106 @@
+/*
+** fiber.c - the coroutines weir resumes, and the lists they stand in.
+**
+** A fiber's record is in the runtime's slab; its coroutine is anchored by the
+** fibers table in the registry: [thread] = index of the record.
+*/
+#include "../core/memory.h"
+#include "bind.h"
+
+uint32_t bind_fiber_new(lua_State *L, weir_lua *W, bool task) {
+  bind_fiber *fiber;
+  weir_record record;
+  uint32_t index;
+  if (!weir_slab_reserve(&W->fibers, &weir_allocator_default))
+    luaL_error(L, "not enough memory");
+  bind_push_table(L, BIND_FIBERS);
+  lua_pushvalue(L, -2);
+  lua_pushinteger(L, 0); /* a place for it, while nothing is taken yet */
+  lua_rawset(L, -3);
+  index = weir_slab_take(&W->fibers);
+  fiber = bind_fiber_at(W, index);
+  record = fiber->record;
+  *fiber = (bind_fiber){ .record = record, .task = task };
+  fiber->co = lua_tothread(L, -2);
+  lua_insert(L, -2);
+  lua_pushinteger(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  W->alive++;
+  return index;
+}
+
+uint32_t bind_fiber_of(lua_State *L, const weir_lua *W) {
+  uint32_t index;
+  if (W->current_co == L) return W->current;
+  bind_push_table(L, BIND_FIBERS);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  index = (uint32_t)lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  return index;
+}
+
+void bind_fiber_unanchor(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  lua_State *co = fiber->co;
+  if (!co) return;
+  fiber->co = NULL;
+  W->alive--;
+  bind_push_table(L, BIND_FIBERS);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+void bind_run_queue_add(weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  fiber->queued = 1;
+  fiber->record.next = 0;
+  fiber->prev = W->run_last;
+  if (W->run_last)
+    bind_fiber_at(W, W->run_last)->record.next = index;
+  else
+    W->run_first = index;
+  W->run_last = index;
+}
+
+/* Closes the gap a fiber leaves in its list. */
+static void unlink(weir_lua *W, const bind_fiber *fiber, uint32_t *first,
+                   uint32_t *last) {
+  if (fiber->prev)
+    bind_fiber_at(W, fiber->prev)->record.next = fiber->record.next;
+  else
+    *first = fiber->record.next;
+  if (fiber->record.next)
+    bind_fiber_at(W, fiber->record.next)->prev = fiber->prev;
+  else
+    *last = fiber->prev;
+}
+
+void bind_run_queue_remove(weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  if (!fiber->queued) return;
+  fiber->queued = 0;
+  unlink(W, fiber, &W->run_first, &W->run_last);
+}
+
+void bind_join(weir_lua *W, uint32_t joiner, uint32_t target) {
+  bind_fiber *fiber = bind_fiber_at(W, joiner);
+  bind_fiber *joined = bind_fiber_at(W, target);
+  fiber->joins = target;
+  fiber->prev = 0;
+  fiber->record.next = joined->joiners;
+  if (joined->joiners) bind_fiber_at(W, joined->joiners)->prev = joiner;
+  joined->joiners = joiner;
+}
+
+void bind_unjoin(weir_lua *W, uint32_t joiner) {
+  bind_fiber *fiber = bind_fiber_at(W, joiner);
+  uint32_t last; /* nobody asks for it */
+  if (!fiber->joins) return;
+  unlink(W, fiber, &bind_fiber_at(W, fiber->joins)->joiners, &last);
+  fiber->joins = 0;
+}

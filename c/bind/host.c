@@ -1,0 +1,415 @@
+/*
+** host.c - what drives the tasks of a Lua state: weir.run's own libevent loop,
+** a base the program has, or the program's frames; and the waits that are for
+** time, descriptors and names.
+*/
+#include <weir_lua.h>
+
+#include "bind.h"
+#include "interrupt.h"
+
+enum { RESUMES_PER_TURN = 256 }; /* then the loop looks at its descriptors */
+
+static const char INTERRUPTED; /* registry key of the value */
+
+static int raise_failure(lua_State *L) {
+  return bind_raise_failure(L, lua_touserdata(L, 1));
+}
+
+/* Leaves the error that bind_fail noted on L's stack. */
+static void push_failure(lua_State *L, weir_lua *W) {
+  lua_pushcfunction(L, raise_failure);
+  lua_pushlightuserdata(L, W);
+  lua_pcall(L, 1, 0, 0);
+}
+
+/* Outside weir.run a failure goes to the program that owns the base. */
+static void report(lua_State *L, weir_lua *W) {
+  push_failure(L, W);
+  if (W->on_error)
+    W->on_error(L, W->on_error_data);
+  else
+    lua_writestringerror("weir: %s\n", luaL_tolstring(L, -1, NULL));
+}
+
+/* One turn of the loop; W->driver is whoever runs it. */
+static void turn(void *data) {
+  weir_lua *W = data;
+  lua_State *L = W->driver;
+  int top = lua_gettop(L);
+  if (bind_drive(L, W, RESUMES_PER_TURN) < 0) { /* out of memory */
+    lua_pop(L, 1);
+    W->failed = true;
+  }
+  if (W->failed && !W->running) report(L, W);
+  if (W->failed || bind_interrupted()) weir_loop_break(W->loop);
+  if (W->run_first) weir_loop_kick(W->loop);
+  lua_settop(L, top);
+}
+
+weir_loop *bind_loop(lua_State *L, weir_lua *W) {
+  if (W->loop) return W->loop;
+  if (W->virtual_time)
+    luaL_error(L, "weir: this program gives the time itself (weir.step); there "
+                  "is no event loop to run or to watch descriptors");
+  W->loop = weir_loop_new(W->port, NULL, turn, W);
+  if (!W->loop) luaL_error(L, "weir: no event loop could be made");
+  return W->loop;
+}
+
+/* --- weir.run ------------------------------------------------------------- */
+
+typedef enum run_end { RUN_OVER, RUN_FAILED, RUN_INTERRUPTED, RUN_DEADLOCK }
+run_end;
+
+/* Whether anything but a permit can still wake somebody. */
+static bool can_go_on(const weir_lua *W) {
+  return W->run_first || W->sources || weir_pending(W->port) ||
+         weir_deadline(W->port) != WEIR_NEVER;
+}
+
+/* Permits that nobody can reach any more come back when they are collected. */
+static bool is_deadlock(lua_State *L, const weir_lua *W) {
+  if (can_go_on(W)) return false;
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCCOLLECT);
+  return !can_go_on(W);
+}
+
+static run_end run_loop(lua_State *L, weir_lua *W, uint32_t main) {
+  for (;;) {
+    if (bind_interrupted()) return RUN_INTERRUPTED;
+    if (W->failed || bind_fiber_at(W, main)->state == BIND_FAILED)
+      return RUN_FAILED;
+    if (W->alive == 0) return RUN_OVER;
+    if (!W->attached && is_deadlock(L, W)) return RUN_DEADLOCK;
+    bind_touch(W);
+    if (!weir_loop_once(W->loop, true) && !can_go_on(W)) return RUN_DEADLOCK;
+  }
+}
+
+/* The first task whose error nobody saw; 0: none. */
+static uint32_t unclaimed(const weir_lua *W) {
+  for (uint32_t i = 1; i < W->fibers.used; i++) {
+    const bind_fiber *fiber = bind_fiber_at(W, i);
+    if (weir_slab_live(&W->fibers, i) && fiber->state == BIND_FAILED &&
+        !fiber->claimed)
+      return i;
+  }
+  return 0;
+}
+
+/* Ends a run: whatever still goes is closed, whatever failed is raised. */
+static int end_run(lua_State *L, weir_lua *W, run_end end) {
+  uint32_t failed;
+  if (end == RUN_DEADLOCK) bind_push_deadlock(L, W);
+  if (end != RUN_OVER) bind_cancel_all(L, W);
+  if (end == RUN_INTERRUPTED)
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &INTERRUPTED);
+  if (end == RUN_INTERRUPTED || end == RUN_DEADLOCK) return lua_error(L);
+  failed = W->failed ? 0 : unclaimed(W);
+  if (failed) {
+    bind_fiber_at(W, failed)->claimed = 1;
+    bind_push_outcome(L, failed);
+    bind_fail(L, W);
+  }
+  return W->failed ? bind_raise_failure(L, W) : 0;
+}
+
+/* weir.run(main, ...) -> what main returned */
+static int run(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  lua_State *driver = W->driver;
+  uint32_t main;
+  run_end end;
+  bind_check_callable(L, 1, "weir.run", "the main function");
+  if (W->running || W->driving)
+    return luaL_error(L, "weir.run: the loop runs already; use weir.spawn");
+  bind_loop(L, W);
+  main = bind_spawn(L, W, 1);
+  W->driver = L;
+  W->running = true;
+  bind_interrupt_begin(W);
+  end = run_loop(L, W, main);
+  bind_interrupt_end();
+  W->running = false;
+  W->driver = driver;
+  end_run(L, W, end);
+  return bind_push_result(L, W, main);
+}
+
+/* --- frames --------------------------------------------------------------- */
+
+/* The time of a frame, and what is due at it. */
+static void set_time(weir_lua *W, uint64_t now) {
+  W->virtual_time = true;
+  W->now = now;
+  weir_advance(W->port, now);
+}
+
+/* weir.step([now [, budget]]) -> resumed, next deadline (s) | nil */
+static int step(lua_State *L) {
+  static const bind_option now_option = { .name = "the time",
+                                          .kind = BIND_SECONDS };
+  static const bind_option budget_option = { "the budget", BIND_COUNT, 1,
+                                             INT32_MAX, 0, 0 };
+  weir_lua *W = bind_self(L);
+  uint64_t now;
+  uint32_t budget = INT32_MAX;
+  int resumed;
+  if (W->running || W->driving)
+    return luaL_error(L, "weir.step: the tasks are being run already");
+  if (!lua_isnoneornil(L, 2))
+    bind_read_option(L, 2, "weir.step", &budget_option, &budget);
+  if (!lua_isnoneornil(L, 1)) {
+    if (W->loop)
+      return luaL_error(L, "weir.step: the time belongs to the event loop");
+    bind_read_option(L, 1, "weir.step", &now_option, &now);
+    set_time(W, now);
+  } else {
+    weir_advance(W->port, bind_now(W, true));
+  }
+  resumed = bind_drive(L, W, (int)budget);
+  if (resumed < 0) return lua_error(L);
+  if (W->failed) return bind_raise_failure(L, W);
+  lua_pushinteger(L, resumed);
+  if (weir_deadline(W->port) == WEIR_NEVER) return 1;
+  bind_push_seconds(L, weir_deadline(W->port));
+  return 2;
+}
+
+int weir_lua_step(lua_State *L, uint64_t now, int budget) {
+  weir_lua *W = bind_find(L);
+  int resumed;
+  if (!W || W->running || W->driving || W->loop) {
+    lua_pushliteral(L, "weir_lua_step: the module is not open here, or its "
+                       "tasks are run by an event loop");
+    return -1;
+  }
+  set_time(W, now);
+  resumed = bind_drive(L, W, budget);
+  if (resumed < 0 || !W->failed) return resumed;
+  push_failure(L, W);
+  return -1;
+}
+
+uint64_t weir_lua_deadline(lua_State *L) {
+  const weir_lua *W = bind_find(L);
+  return W ? weir_deadline(W->port) : WEIR_NEVER;
+}
+
+/* --- a base the program has ----------------------------------------------- */
+
+int weir_lua_attach(lua_State *L, struct event_base *base,
+                    void (*on_error)(lua_State *L, void *data), void *data) {
+  weir_lua *W = bind_find(L);
+  if (W && !W->loop && !W->virtual_time && !W->driving)
+    W->loop = weir_loop_new(W->port, base, turn, W);
+  if (!W || !W->loop || weir_loop_base(W->loop) != base) {
+    lua_pushliteral(L, "weir_lua_attach: the module is not open here, or its "
+                       "tasks are run by another loop");
+    return -1;
+  }
+  W->attached = true;
+  W->on_error = on_error;
+  W->on_error_data = data;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  W->driver = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  bind_touch(W);
+  return 0;
+}
+
+/* weir.attach(event_base): as weir_lua_attach; the base as light userdata */
+static int attach(lua_State *L) {
+  bind_self(L);
+  if (!lua_islightuserdata(L, 1))
+    return bind_expected(L, "weir.attach", NULL,
+                         "an event_base as light userdata", 1);
+  if (weir_lua_attach(L, lua_touserdata(L, 1), NULL, NULL)) return lua_error(L);
+  return 0;
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+/* weir.now() -> seconds on a clock that only goes forward */
+static int now(lua_State *L) {
+  bind_push_seconds(L, bind_now(bind_self(L), true));
+  return 1;
+}
+
+static int sleep_k(lua_State *L, int status, lua_KContext id) {
+  weir_lua *W = bind_self(L);
+  bind_result result;
+  (void)status;
+  if (!bind_wait_over(L, W, id, &result))
+    return bind_wait_again(L, id, sleep_k);
+  return 0;
+}
+
+/* weir.sleep(seconds); 0 lets the others run */
+static int sleep(lua_State *L) {
+  static const bind_option option = { .name = "the time to sleep",
+                                      .kind = BIND_SECONDS };
+  weir_lua *W = bind_self(L);
+  weir_ticket ticket;
+  uint32_t fiber;
+  uint64_t ns;
+  bind_read_option(L, 1, "weir.sleep", &option, &ns);
+  fiber = bind_wait_prepare(L, W, "weir.sleep");
+  ticket = bind_park(L, W, fiber, ns ? bind_now(W, true) + ns : WEIR_NEVER);
+  if (!ns) weir_wake(W->port, ticket);
+  return bind_wait(L, W, fiber, ticket, sleep_k);
+}
+
+/* --- descriptors and names ------------------------------------------------ */
+
+static void set_source(weir_lua *W, uint32_t fiber, void *source, bool lookup) {
+  bind_fiber_at(W, fiber)->source = source;
+  bind_fiber_at(W, fiber)->lookup = lookup;
+  W->sources++;
+}
+
+/* A descriptor, or something with a getfd method, as LuaSocket's objects. */
+static int check_fd(lua_State *L, const char *who) {
+  static const bind_option option = { "the descriptor", BIND_COUNT, 0,
+                                      INT32_MAX, 0, 0 };
+  uint32_t fd;
+  if (lua_type(L, 1) == LUA_TUSERDATA || lua_type(L, 1) == LUA_TTABLE) {
+    if (lua_getfield(L, 1, "getfd") == LUA_TNIL)
+      return bind_expected(L, who, NULL,
+                           "a descriptor or an object with getfd()", 1);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    lua_replace(L, 1);
+  }
+  bind_read_option(L, 1, who, &option, &fd);
+  return (int)fd;
+}
+
+static int watch_k(lua_State *L, int status, lua_KContext id) {
+  static const bind_refusal late = { .verdict = WEIR_TIMEOUT,
+                                     .what = "the wait for a descriptor" };
+  weir_lua *W = bind_self(L);
+  bind_result result;
+  (void)status;
+  if (!bind_wait_over(L, W, id, &result))
+    return bind_wait_again(L, id, watch_k);
+  if (result.verdict == WEIR_TIMEOUT) return bind_refuse(L, &late);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int watch(lua_State *L, const char *who, bool write) {
+  weir_lua *W = bind_self(L);
+  int fd = check_fd(L, who);
+  uint64_t deadline = bind_deadline(L, W, 2, who);
+  weir_loop *loop = bind_loop(L, W);
+  uint32_t fiber = bind_wait_prepare(L, W, who);
+  weir_ticket ticket = bind_park(L, W, fiber, deadline);
+  weir_watch *source = weir_watch_new(loop, fd, write, ticket);
+  if (!source) {
+    weir_cancel(W->port, ticket, W->now);
+    if (W->current != fiber) bind_wait_skip(L, W, fiber);
+    return luaL_error(L, "%s: descriptor %d cannot be watched", who, fd);
+  }
+  set_source(W, fiber, source, false);
+  return bind_wait(L, W, fiber, ticket, watch_k);
+}
+
+/* weir.readable(fd, [timeout]) -> true | nil, err */
+static int readable(lua_State *L) {
+  return watch(L, "weir.readable", false);
+}
+
+/* weir.writable(fd, [timeout]) -> true | nil, err */
+static int writable(lua_State *L) {
+  return watch(L, "weir.writable", true);
+}
+
+/* weir.wake(fd) -> how many: ends all waits for a descriptor that is about to
+** be closed, as if it were ready */
+static int wake(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  int fd = check_fd(L, "weir.wake");
+  lua_pushinteger(L, W->loop ? weir_loop_wake_fd(W->loop, fd) : 0);
+  return 1;
+}
+
+static int push_addresses(lua_State *L, const weir_lookup *lookup) {
+  const char *address;
+  if (weir_lookup_error(lookup)) {
+    lua_pushnil(L);
+    lua_pushstring(L, weir_lookup_error(lookup));
+    return 2;
+  }
+  lua_newtable(L);
+  for (int i = 0; (address = weir_lookup_address(lookup, i)) != NULL; i++) {
+    lua_pushstring(L, address);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static int resolve_k(lua_State *L, int status, lua_KContext id) {
+  weir_lua *W = bind_self(L);
+  bind_result result;
+  int pushed;
+  (void)status;
+  if (!bind_wait_over(L, W, id, &result))
+    return bind_wait_again(L, id, resolve_k);
+  pushed = push_addresses(L, result.lookup);
+  weir_lookup_free(result.lookup);
+  return pushed;
+}
+
+/* weir.resolve(host) -> { "127.0.0.1", ... } | nil, message */
+static int resolve(lua_State *L) {
+  static const bind_option option = { "the host", BIND_TEXT, 1, 255, 0, 0 };
+  weir_lua *W = bind_self(L);
+  const char *host;
+  weir_loop *loop;
+  weir_lookup *source;
+  weir_ticket ticket;
+  uint32_t fiber;
+  bind_read_option(L, 1, "weir.resolve", &option, &host);
+  loop = bind_loop(L, W);
+  fiber = bind_wait_prepare(L, W, "weir.resolve");
+  ticket = bind_park(L, W, fiber, WEIR_NEVER);
+  source = weir_lookup_new(loop, host, ticket);
+  if (!source) {
+    weir_cancel(W->port, ticket, W->now);
+    if (W->current != fiber) bind_wait_skip(L, W, fiber);
+    return luaL_error(L, "weir.resolve: the resolver could not be started");
+  }
+  set_source(W, fiber, source, true);
+  return bind_wait(L, W, fiber, ticket, resolve_k);
+}
+
+/* tostring(weir.interrupted) */
+static int interrupted_tostring(lua_State *L) {
+  lua_pushliteral(L, "interrupted");
+  return 1;
+}
+
+static void set_interrupted(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, interrupted_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &INTERRUPTED);
+  lua_setfield(L, -2, "interrupted");
+}
+
+void bind_open_host(lua_State *L, int self) {
+  static const luaL_Reg functions[] = {
+    { "run", run },           { "step", step },         { "attach", attach },
+    { "now", now },           { "sleep", sleep },       { "readable", readable },
+    { "writable", writable }, { "resolve", resolve },   { "wake", wake },
+    { NULL, NULL }
+  };
+  bind_register(L, self, functions);
+  set_interrupted(L);
+}

@@ -1,0 +1,434 @@
+/*
+** limiter.c - limiters as Lua sees them.
+*/
+#include <string.h>
+
+#include "bind.h"
+
+static const char LIMITER; /* tag, and registry key of the metatable */
+
+/* What weir.limiter{...} and limiter:set{...} may say. */
+typedef struct settings {
+  weir_config config;
+  uint32_t cost; /* 0: a function */
+  const char *name;
+  bool on_refuse;
+} settings;
+
+#define AT(field) offsetof(settings, field)
+#define CONCURRENT                                                        \
+  { "concurrent", BIND_COUNT, 1, WEIR_PERMITS_MAX, AT(config.concurrent), \
+    0 }
+#define QUEUE                                                           \
+  { "queue", BIND_COUNT, 0, WEIR_PERMITS_MAX, AT(config.queue),         \
+    WEIR_UNBOUNDED }
+#define TIMEOUT                                                         \
+  { "timeout", BIND_SECONDS, 0, 0, AT(config.timeout_ns), WEIR_NEVER }
+
+static const bind_option creation[] = {
+  CONCURRENT,
+  QUEUE,
+  TIMEOUT,
+  { "cost", BIND_COUNT_OR_FUNCTION, 1, WEIR_PERMITS_MAX, AT(cost), 0 },
+  { "name", BIND_TEXT, 1, WEIR_NAME_MAX, AT(name), 0 },
+  { "on_refuse", BIND_FUNCTION, 0, 0, AT(on_refuse), 0 },
+  { NULL, BIND_COUNT, 0, 0, 0, 0 }
+};
+
+static const bind_option changes[] = {
+  CONCURRENT,
+  QUEUE,
+  TIMEOUT,
+  { "cost", BIND_FIXED, 0, 0, 0, 0 },
+  { "name", BIND_FIXED, 0, 0, 0, 0 },
+  { "on_refuse", BIND_FIXED, 0, 0, 0, 0 },
+  { NULL, BIND_COUNT, 0, 0, 0, 0 }
+};
+
+static weir_space *space_of(const weir_lua *W) {
+  return weir_port_space(W->port);
+}
+
+bind_limiter *bind_check_limiter(lua_State *L, const char *who) {
+  bind_limiter *self = bind_test(L, 1, &LIMITER, sizeof *self);
+  if (!self) {
+    lua_pushfstring(L, "a limiter (call it as %s(...))", who);
+    bind_expected(L, who, NULL, lua_tostring(L, -1), 1);
+  }
+  return self;
+}
+
+int bind_limiter_field(lua_State *L, int index, int field) {
+  int type;
+  lua_getiuservalue(L, index, 1);
+  type = lua_rawgeti(L, -1, field);
+  lua_remove(L, -2);
+  return type;
+}
+
+/* --- making one ----------------------------------------------------------- */
+
+/* Pushes what people call it: its name, or where it was made. */
+static void push_label(lua_State *L, const char *name) {
+  size_t length;
+  const char *where;
+  if (name) {
+    lua_pushstring(L, name);
+    return;
+  }
+  luaL_where(L, 1); /* "file:line: " */
+  where = lua_tolstring(L, -1, &length);
+  lua_pushlstring(L, length ? where : "limiter", length ? length - 2 : 7);
+  lua_remove(L, -2);
+}
+
+/* Sets the uservalue of the limiter at the top; `options`: stack index, or 0. */
+static void keep(lua_State *L, int options, const settings *s) {
+  bind_limiter *self = lua_touserdata(L, -1);
+  lua_createtable(L, 3, 0);
+  push_label(L, s->name);
+  bind_push_table(L, BIND_LABELS);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)self->handle);
+  lua_pop(L, 1);
+  lua_rawseti(L, -2, BIND_LIMITER_LABEL);
+  if (options && s->cost == 0) {
+    lua_getfield(L, options, "cost");
+    lua_rawseti(L, -2, BIND_LIMITER_COST);
+  }
+  if (options && s->on_refuse) {
+    lua_getfield(L, options, "on_refuse");
+    lua_rawseti(L, -2, BIND_LIMITER_ON_REFUSE);
+  }
+  lua_setiuservalue(L, -2, 1);
+}
+
+static int push_limiter(lua_State *L, weir_lua *W, const char *who,
+                        int options, const settings *s) {
+  bind_limiter *self = lua_newuserdatauv(L, sizeof *self, 1);
+  int error;
+  *self = (bind_limiter){ .tag = &LIMITER, .cost = s->cost };
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &LIMITER);
+  lua_setmetatable(L, -2);
+  error = weir_limiter_open(space_of(W), s->name, &s->config,
+                            bind_now(W, true), &self->handle);
+  if (error) luaL_error(L, "%s: %s", who, weir_error_text(error));
+  self->timed = weir_limiter_timed(space_of(W), self->handle);
+  keep(L, options, s);
+  bind_touch(W); /* a name known before: the new config may let some go */
+  return 1;
+}
+
+static int from_table(lua_State *L, weir_lua *W, const char *who) {
+  settings s = { .config = WEIR_CONFIG_INIT, .cost = 1 };
+  s.config.concurrent = 0;
+  bind_read_options(L, 1, who, creation, &s);
+  if (!s.config.concurrent)
+    return luaL_error(L,
+                      "%s: concurrent is missing: how many calls may run at "
+                      "once?",
+                      who);
+  return push_limiter(L, W, who, 1, &s);
+}
+
+static int from_count(lua_State *L, weir_lua *W, const char *who) {
+  settings s = { .config = WEIR_CONFIG_INIT, .cost = 1 };
+  bind_read_option(L, 1, who, &creation[0], &s.config.concurrent);
+  return push_limiter(L, W, who, 0, &s);
+}
+
+/* weir.limiter{ concurrent=, queue=, timeout=, cost=, name=, on_refuse= } */
+static int new_limiter(lua_State *L) {
+  return from_table(L, bind_self(L), "weir.limiter");
+}
+
+/* weir.semaphore(n) */
+static int new_semaphore(lua_State *L) {
+  return from_count(L, bind_self(L), "weir.semaphore");
+}
+
+/* weir.rate_limit(n | {...} | limiter) */
+static int rate_limit(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  lua_settop(L, 1);
+  if (bind_test(L, 1, &LIMITER, sizeof(bind_limiter))) return 1;
+  if (lua_istable(L, 1)) return from_table(L, W, "weir.rate_limit");
+  if (lua_isnumber(L, 1)) return from_count(L, W, "weir.rate_limit");
+  return bind_expected(L, "weir.rate_limit", NULL,
+                       "a number, a table of options or a limiter", 1);
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+static void prepare_to_wait(lua_State *L, weir_lua *W, int index,
+                            uint32_t *fiber) {
+  bind_limiter_field(L, index, BIND_LIMITER_LABEL);
+  lua_pushfstring(L, "a call limited by '%s'", lua_tostring(L, -1));
+  *fiber = bind_wait_prepare(L, W, lua_tostring(L, -1));
+  lua_pop(L, 2);
+}
+
+weir_verdict bind_limiter_request(lua_State *L, weir_lua *W, int index,
+                                  weir_request *request, uint32_t *fiber,
+                                  weir_ticket *ticket) {
+  const bind_limiter *self = lua_touserdata(L, index);
+  uint64_t now = bind_now(W, self->timed || request->deadline);
+  int verdict;
+  *fiber = 0;
+  if (W->current_co == L && lua_isyieldable(L)) {
+    *fiber = W->current;
+    request->cookie = W->current_id;
+  } else if (weir_peek(W->port, self->handle, request, now) == WEIR_WAITING) {
+    prepare_to_wait(L, W, index, fiber);
+    request->cookie = bind_fiber_id(W, *fiber);
+    now = bind_now(W, true);
+  }
+  verdict = weir_acquire(W->port, self->handle, request, now, ticket);
+  if (verdict < 0) luaL_error(L, "weir: %s", weir_error_text(verdict));
+  if (verdict != WEIR_WAITING && *fiber && W->current_co != L)
+    bind_wait_skip(L, W, *fiber);
+  return (weir_verdict)verdict;
+}
+
+int bind_limiter_refuse(lua_State *L, weir_lua *W, int index,
+                        weir_verdict verdict, uint32_t cost, uint64_t waited) {
+  const bind_limiter *self = lua_touserdata(L, index);
+  bind_refusal refusal = { .verdict = verdict,
+                           .cost = cost ? cost : 1,
+                           .waited_ns = waited };
+  weir_config config = WEIR_CONFIG_INIT;
+  weir_limiter_config(space_of(W), self->handle, &config);
+  refusal.limit = config.concurrent;
+  refusal.queue = config.queue;
+  bind_limiter_field(L, index, BIND_LIMITER_LABEL);
+  refusal.label = lua_tostring(L, -1);
+  bind_refuse(L, &refusal);
+  return 2;
+}
+
+/* What limiter:acquire{...} may say. */
+typedef struct wishes {
+  uint64_t timeout_ns;
+  uint32_t cost;
+} wishes;
+
+static void read_wishes(lua_State *L, weir_lua *W, const char *who,
+                        weir_request *request) {
+  static const bind_option options[] = {
+    { "timeout", BIND_SECONDS, 0, 0, offsetof(wishes, timeout_ns),
+      WEIR_NEVER - 1 },
+    { "cost", BIND_COUNT, 1, WEIR_PERMITS_MAX, offsetof(wishes, cost), 0 },
+    { NULL, BIND_COUNT, 0, 0, 0, 0 }
+  };
+  wishes w = { .timeout_ns = WEIR_NEVER, .cost = request->cost };
+  bind_read_options(L, 2, who, options, &w);
+  request->cost = w.cost;
+  if (w.timeout_ns == WEIR_NEVER - 1)
+    request->deadline = WEIR_NEVER; /* `false`: without the limiter's own */
+  else if (w.timeout_ns != WEIR_NEVER)
+    request->deadline = bind_now(W, true) + w.timeout_ns;
+}
+
+static int acquire_k(lua_State *L, int status, lua_KContext id) {
+  weir_lua *W = bind_self(L);
+  bind_result result;
+  (void)status;
+  if (!bind_wait_over(L, W, id, &result))
+    return bind_wait_again(L, id, acquire_k);
+  if (result.verdict == WEIR_ADMITTED) {
+    bind_permit_set(L, result.ticket);
+    return 1;
+  }
+  return bind_limiter_refuse(L, W, 1, result.verdict, 1, result.waited_ns);
+}
+
+static int request_permit(lua_State *L, const char *who, bool try_only) {
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, who);
+  weir_request request = { .cost = self->cost, .try_only = try_only };
+  weir_ticket ticket;
+  weir_verdict verdict;
+  uint32_t fiber;
+  if (!lua_isnoneornil(L, 2)) read_wishes(L, W, who, &request);
+  lua_settop(L, 1);
+  bind_permit_new(L, lua_upvalueindex(2));
+  verdict = bind_limiter_request(L, W, 1, &request, &fiber, &ticket);
+  if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, acquire_k);
+  if (verdict != WEIR_ADMITTED)
+    return bind_limiter_refuse(L, W, 1, verdict, request.cost, 0);
+  bind_permit_set(L, ticket);
+  return 1;
+}
+
+/* limiter:acquire([{ timeout=, cost= }]) -> permit | nil, err */
+static int limiter_acquire(lua_State *L) {
+  return request_permit(L, "limiter:acquire", false);
+}
+
+/* limiter:try_acquire([{ cost= }]) -> permit | nil, err */
+static int limiter_try_acquire(lua_State *L) {
+  return request_permit(L, "limiter:try_acquire", true);
+}
+
+/* --- the rest ------------------------------------------------------------- */
+
+/* limiter:set{ concurrent=, queue=, timeout= } */
+static int limiter_set(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  bind_limiter *self = bind_check_limiter(L, "limiter:set");
+  settings s = { .cost = 1 };
+  weir_limiter_config(space_of(W), self->handle, &s.config);
+  lua_settop(L, 2);
+  bind_read_options(L, 2, "limiter:set", changes, &s);
+  weir_limiter_set(space_of(W), self->handle, &s.config, bind_now(W, true));
+  self->timed = weir_limiter_timed(space_of(W), self->handle);
+  bind_touch(W);
+  return 0;
+}
+
+static void set_integer(lua_State *L, const char *key, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, key);
+}
+
+static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
+  bind_push_seconds(L, ns);
+  lua_setfield(L, -2, key);
+}
+
+static void push_refused(lua_State *L, const weir_stats *stats) {
+  lua_createtable(L, 0, WEIR_VERDICTS - WEIR_FULL);
+  for (int v = WEIR_FULL; v < WEIR_VERDICTS; v++)
+    set_integer(L, weir_verdict_name(v), stats->refused[v]);
+}
+
+static void push_waits(lua_State *L, const weir_wait_stats *wait) {
+  lua_createtable(L, 0, 4);
+  set_seconds(L, "p50", wait->p50);
+  set_seconds(L, "p90", wait->p90);
+  set_seconds(L, "p99", wait->p99);
+  set_seconds(L, "max", wait->max);
+}
+
+/* limiter:stats() -> { limit=, in_use=, waiting=, admitted=, dropped=,
+** closed=, refused = { full=, timeout=, ... }, wait = { p50=, ... } (s) } */
+static int limiter_stats(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, "limiter:stats");
+  weir_stats stats;
+  weir_limiter_stats(space_of(W), self->handle, &stats);
+  lua_createtable(L, 0, 8);
+  set_integer(L, "limit", stats.limit);
+  set_integer(L, "in_use", stats.in_use);
+  set_integer(L, "waiting", stats.waiting);
+  set_integer(L, "admitted", stats.admitted);
+  set_integer(L, "dropped", stats.dropped);
+  lua_pushboolean(L, stats.closed);
+  lua_setfield(L, -2, "closed");
+  push_refused(L, &stats);
+  lua_setfield(L, -2, "refused");
+  push_waits(L, &stats.wait);
+  lua_setfield(L, -2, "wait");
+  return 1;
+}
+
+/* limiter:close() */
+static int limiter_close(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, "limiter:close");
+  weir_limiter_close(space_of(W), self->handle, bind_now(W, true));
+  bind_touch(W);
+  return 0;
+}
+
+static int drain_k(lua_State *L, int status, lua_KContext id) {
+  weir_lua *W = bind_self(L);
+  bind_result result;
+  (void)status;
+  if (!bind_wait_over(L, W, id, &result))
+    return bind_wait_again(L, id, drain_k);
+  if (result.verdict != WEIR_ADMITTED)
+    return bind_limiter_refuse(L, W, 1, result.verdict, 1, result.waited_ns);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* limiter:drain([timeout]) -> true | nil, err */
+static int limiter_drain(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, "limiter:drain");
+  weir_request request = { .try_only = true };
+  weir_ticket ticket;
+  uint32_t fiber;
+  int verdict;
+  request.deadline = bind_deadline(L, W, 2, "limiter:drain");
+  lua_settop(L, 1);
+  verdict = weir_drain(W->port, self->handle, &request, W->now, &ticket);
+  if (verdict == WEIR_FULL) { /* it will take a wait */
+    fiber = bind_wait_prepare(L, W, "limiter:drain");
+    request.try_only = false;
+    request.cookie = bind_fiber_id(W, fiber);
+    verdict = weir_drain(W->port, self->handle, &request, bind_now(W, true),
+                         &ticket);
+    if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, drain_k);
+    bind_wait_skip(L, W, fiber);
+  }
+  if (verdict != WEIR_ADMITTED)
+    return bind_limiter_refuse(L, W, 1, (weir_verdict)verdict, 1, 0);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* tostring(limiter) */
+static int limiter_tostring(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, "tostring");
+  weir_stats stats;
+  weir_limiter_stats(space_of(W), self->handle, &stats);
+  bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
+  lua_pushfstring(L, "weir.limiter '%s': %d of %d permits in use, %d waiting",
+                  lua_tostring(L, -1), (int)stats.in_use, (int)stats.limit,
+                  (int)stats.waiting);
+  return 1;
+}
+
+/* Whoever holds or waits goes on; the record goes with the last of them. */
+static int limiter_gc(lua_State *L) {
+  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
+  const bind_limiter *self = lua_touserdata(L, 1);
+  if (W->port && self->handle)
+    weir_limiter_drop(space_of(W), self->handle);
+  return 0;
+}
+
+/* The two that make permits have their metatable at hand. */
+static void register_requests(lua_State *L, int self) {
+  static const luaL_Reg requests[] = { { "acquire", limiter_acquire },
+                                       { "try_acquire", limiter_try_acquire },
+                                       { NULL, NULL } };
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &LIMITER);
+  lua_getfield(L, -1, "__index");
+  lua_pushvalue(L, self);
+  bind_push_permit_metatable(L);
+  luaL_setfuncs(L, requests, 2);
+  lua_pop(L, 2);
+}
+
+void bind_open_limiter(lua_State *L, int self) {
+  static const luaL_Reg functions[] = { { "limiter", new_limiter },
+                                        { "semaphore", new_semaphore },
+                                        { "rate_limit", rate_limit },
+                                        { NULL, NULL } };
+  static const luaL_Reg methods[] = {
+    { "wrap", bind_wrap },   { "set", limiter_set },
+    { "stats", limiter_stats }, { "close", limiter_close },
+    { "drain", limiter_drain }, { NULL, NULL }
+  };
+  static const luaL_Reg metamethods[] = { { "__call", bind_wrap },
+                                          { "__tostring", limiter_tostring },
+                                          { "__gc", limiter_gc },
+                                          { NULL, NULL } };
+  bind_register(L, self, functions);
+  bind_register_type(L, self, &LIMITER, "weir.limiter", methods, metamethods);
+  register_requests(L, self);
+}

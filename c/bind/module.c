@@ -1,0 +1,24 @@
+/*
+** module.c - the module weir.core.
+*/
+#include <weir_lua.h>
+
+#include "bind.h"
+
+int luaopen_weir_core(lua_State *L) {
+  int self;
+  luaL_checkversion(L);
+  bind_open(L);
+  self = lua_gettop(L);
+  lua_createtable(L, 0, 16);
+  bind_open_wait(L, self);
+  bind_open_refusal(L, self);
+  bind_open_permit(L, self);
+  bind_open_call(L, self);
+  bind_open_limiter(L, self);
+  bind_open_task(L, self);
+  bind_open_host(L, self);
+  lua_pushliteral(L, WEIR_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

@@ -1,0 +1,108 @@
+/*
+** runtime.c - what weir keeps for one Lua state, and its clock.
+*/
+#include "../core/memory.h"
+#include "bind.h"
+
+enum { IDLE_CALLS = 256 }; /* slots made at once, so that keeping a call record
+                              never allocates */
+
+static const char RUNTIME;                 /* registry key */
+static const char TABLES[BIND_TABLES];     /* registry keys */
+
+void bind_push_table(lua_State *L, bind_table which) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES[which]);
+}
+
+/* Waiters and holders go with the state: nobody is left to resume them. */
+static int runtime_gc(lua_State *L) {
+  weir_lua *W = lua_touserdata(L, 1);
+  for (uint32_t i = 1; i < W->fibers.used; i++) {
+    bind_fiber *fiber = bind_fiber_at(W, i);
+    if (!weir_slab_live(&W->fibers, i) || !fiber->source) continue;
+    if (fiber->lookup)
+      weir_lookup_free(fiber->source);
+    else
+      weir_watch_free(fiber->source);
+  }
+  if (W->port) weir_port_detach(W->port, W->now);
+  weir_loop_free(W->loop);
+  weir_space_free(W->space);
+  weir_slab_fini(&W->fibers, &weir_allocator_default);
+  W->loop = NULL;
+  W->port = NULL;
+  W->space = NULL;
+  weir_slab_init(&W->fibers, sizeof(bind_fiber));
+  return 0;
+}
+
+static void make_tables(lua_State *L) {
+  for (int i = 0; i < BIND_TABLES; i++) {
+    lua_createtable(L, i == BIND_IDLE ? IDLE_CALLS : 0, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &TABLES[i]);
+  }
+}
+
+static weir_lua *make_runtime(lua_State *L) {
+  weir_lua *W = lua_newuserdatauv(L, sizeof *W, 0);
+  *W = (weir_lua){ .space = NULL };
+  weir_slab_init(&W->fibers, sizeof(bind_fiber));
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, runtime_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  W->space = weir_space_new(NULL);
+  W->port = W->space ? weir_port_attach(W->space) : NULL;
+  if (!W->port) luaL_error(L, "not enough memory");
+  make_tables(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &RUNTIME);
+  return W;
+}
+
+weir_lua *bind_open(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &RUNTIME) == LUA_TUSERDATA)
+    return lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return make_runtime(L);
+}
+
+weir_lua *bind_find(lua_State *L) {
+  weir_lua *W;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &RUNTIME);
+  W = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return W && W->port ? W : NULL;
+}
+
+uint64_t bind_now(weir_lua *W, bool exact) {
+  if (!W->driving && W->alive) exact = true;
+  if (exact && !W->virtual_time) W->now = weir_loop_now();
+  return W->now;
+}
+
+void bind_touch(weir_lua *W) {
+  if (W->driving || !W->loop) return;
+  if (W->run_first) weir_loop_kick(W->loop);
+  weir_loop_touch(W->loop);
+}
+
+void bind_register(lua_State *L, int self, const luaL_Reg *functions) {
+  lua_pushvalue(L, self);
+  luaL_setfuncs(L, functions, 1);
+}
+
+void bind_register_type(lua_State *L, int self, const void *key,
+                        const char *name, const luaL_Reg *methods,
+                        const luaL_Reg *metamethods) {
+  lua_newtable(L);
+  bind_register(L, self, metamethods);
+  lua_newtable(L);
+  bind_register(L, self, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__metatable"); /* keep strangers' hands off */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}

@@ -1,0 +1,96 @@
+/*
+** slab.h - fixed-size records, addressed by index and generation.
+**
+** A slab is one block of equal records. Record 0 is never given out, so that
+** index 0 and handle 0 mean "none". Every record type begins with a
+** weir_record. Growing may move the block: keep indices, not pointers, across
+** anything that can add a record.
+**
+** A generation is odd while its record is in use and even while it is free; a
+** handle carries the generation it was made with, so it is good exactly as
+** long as they are equal. (A handle kept while its record is used 2^31 more
+** times would be mistaken for the newest; nobody keeps one that long.)
+*/
+#ifndef WEIR_CORE_SLAB_H
+#define WEIR_CORE_SLAB_H
+
+#include <weir.h>
+
+typedef struct weir_record {
+  uint32_t generation; /* odd: in use */
+  uint32_t next;       /* the next in the list it is in; 0: the last */
+} weir_record;
+
+typedef struct weir_slab {
+  unsigned char *base;  /* `capacity` records */
+  uint32_t record_size; /* bytes */
+  uint32_t capacity;    /* records */
+  uint32_t used;        /* records ever given out, with record 0 */
+  uint32_t free;        /* the first free one; 0: none */
+} weir_slab;
+
+void weir_slab_init(weir_slab *slab, size_t record_size);
+void weir_slab_fini(weir_slab *slab, const weir_allocator *allocator);
+
+/* Adds room for free records; false: no memory, nothing changed. */
+bool weir_slab_grow(weir_slab *slab, const weir_allocator *allocator);
+
+static inline void *weir_slab_at(const weir_slab *slab, uint32_t index) {
+  return slab->base + (size_t)index * slab->record_size;
+}
+
+static inline uint64_t weir_slab_handle(const weir_slab *slab, uint32_t index) {
+  const weir_record *record = weir_slab_at(slab, index);
+  return (uint64_t)record->generation << 32 | index;
+}
+
+/* The record a handle names, or NULL if it is stale. */
+static inline void *weir_slab_find(const weir_slab *slab, uint64_t handle) {
+  uint32_t index = (uint32_t)handle;
+  uint32_t generation = (uint32_t)(handle >> 32);
+  weir_record *record;
+  if (index >= slab->used || !(generation & 1)) return NULL;
+  record = weir_slab_at(slab, index);
+  return record->generation == generation ? record : NULL;
+}
+
+/* The index of a free record, now in use; reserve made sure there is one.
+** Only its weir_record is initialized. */
+static inline uint32_t weir_slab_take(weir_slab *slab) {
+  uint32_t index = slab->free;
+  weir_record *record;
+  if (index) {
+    record = weir_slab_at(slab, index);
+    slab->free = record->next;
+  } else {
+    index = slab->used++;
+    record = weir_slab_at(slab, index);
+    record->generation = 0;
+  }
+  record->generation++;
+  record->next = 0;
+  return index;
+}
+
+/* Makes sure that take finds a record; false: no memory. */
+static inline bool weir_slab_reserve(weir_slab *slab,
+                                     const weir_allocator *allocator) {
+  return slab->free || slab->used < slab->capacity ||
+         weir_slab_grow(slab, allocator);
+}
+
+/* Makes every handle of the record stale and the record free. */
+static inline void weir_slab_give(weir_slab *slab, uint32_t index) {
+  weir_record *record = weir_slab_at(slab, index);
+  record->generation++;
+  record->next = slab->free;
+  slab->free = index;
+}
+
+/* Whether the record at `index` is in use. */
+static inline bool weir_slab_live(const weir_slab *slab, uint32_t index) {
+  const weir_record *record = weir_slab_at(slab, index);
+  return record->generation & 1;
+}
+
+#endif

@@ -1,0 +1,19 @@
+--- weir: limit what runs at once; the others wait their turn.
+-- @module weir
+local core = require "weir.core"
+
+local weir = {}
+for name, value in pairs(core) do weir[name] = value end
+
+weir._VERSION = "weir " .. core.version
+weir.map = require "weir.map"
+weir.stack = require "weir.stack"
+
+--- A TCP socket shaped as LuaSocket's that yields instead of blocking.
+-- Needs LuaSocket; it is loaded at the first call.
+-- @treturn table a socket, see `weir.tcp`
+function weir.tcp()
+  return require("weir.tcp").new()
+end
+
+return weir
