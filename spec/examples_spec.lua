@@ -1,0 +1,109 @@
+--- Every example runs, and prints what is written here.
+
+local LUA = os.getenv "LUA" or "lua5.4"
+local RUN = LUA .. " lua/bin/weir run "
+local EXAMPLES = "lua/examples/"
+
+-- What the small ones print.
+local PRINTED = {
+  semaphore = [[
+worker 1 is in
+worker 2 is in
+worker 3 is in
+worker 4 is in
+worker 5 is in
+5 were let in, 0 are still in
+]],
+  close = [[
+returned	a result
+in use	0
+raised	false	an error
+in use	0
+while it runs	1
+canceled	0
+]],
+  cancel = [[
+3 wait
+2 wait
+first is printed
+third is printed
+nil	the task: canceled
+]],
+  refuse = [[
+Ada was served
+Bob was refused: timeout
+Cy was refused: full
+]],
+  crawl = [[
+found about, home, news, today
+loaded at once, at most: 2
+]],
+}
+
+-- Runs a shell command; what it wrote to both, and its exit code. Ends only
+-- when no process it left behind can write any more.
+local function sh(command)
+  local pipe = assert(io.popen("timeout 40 " .. command .. " 2>&1"))
+  local out = pipe:read "a"
+  local _, _, code = pipe:close()
+  return out, code
+end
+
+describe("the example", function()
+  for name, printed in pairs(PRINTED) do
+    it(name .. " prints what it should", function()
+      assert.same({ printed, 0 }, { sh(RUN .. EXAMPLES .. name .. ".lua") })
+    end)
+  end
+end)
+
+describe("the examples", function()
+  it("are all run here", function()
+    local run = { server = true, fetch = true, demo = true }
+    for name in pairs(PRINTED) do run[name] = true end
+    local found = {}
+    for name in (sh("ls " .. EXAMPLES)):gmatch "([^\n]+)%.lua" do
+      found[name] = true
+    end
+    assert.same(run, found)
+  end)
+end)
+
+-- `make demo`: runs server.lua and, twice, fetch.lua.
+describe("the demo", function()
+  -- Columns, where a character takes one.
+  local function width(line)
+    return utf8.len(line) or #line
+  end
+
+  it("shows 3 at once with the limit and 40 without", function()
+    local out, code = sh(RUN .. EXAMPLES .. "demo.lua")
+    assert.equal(0, code, out)
+    local most = {}
+    for count in out:gmatch "simultaneous requests: (%d+)" do
+      most[#most + 1] = tonumber(count)
+    end
+    assert.same({ 3, 40 }, most)
+    assert.matches("\n  40  ", out)
+    assert.is_nil(out:find "[\r\27]") -- this is no terminal
+    for line in out:gmatch "[^\n]+" do assert.is_true(width(line) <= 80) end
+  end)
+
+  it("has colours and a progress line on a terminal", function()
+    if sh "script --version" == "" then return pending "no script command" end
+    local out, code = sh(("env TERM=xterm NO_COLOR= script -qec '%s' /dev/null")
+      :format(RUN .. EXAMPLES .. "demo.lua"))
+    assert.equal(0, code, out)
+    assert.matches("\r 37 waiting   3 running   0 done", out, 1, true)
+    assert.matches("\27%[32m", out)
+  end)
+
+  it("says what is wrong when there is no server", function()
+    local out, code = sh(RUN .. EXAMPLES .. "fetch.lua http://127.0.0.1:1/")
+    assert.equal(1, code)
+    assert.matches("connection refused", out)
+    out, code = sh(RUN .. EXAMPLES .. "fetch.lua")
+    assert.equal(1, code)
+    assert.matches("which URL?", out, 1, true)
+  end)
+end)
