@@ -51,6 +51,7 @@ typedef struct weir_lua {
   weir_port *port;
   weir_loop *loop; /* NULL until something needs one */
   weir_slab fibers;
+  weir_slab held; /* slots of held permits; see held.c */
   uint32_t run_first, run_last; /* the run queue, of fiber indices */
   uint32_t current;       /* the fiber being resumed; 0: none */
   lua_State *current_co;  /* its coroutine; NULL: none */
@@ -61,6 +62,7 @@ typedef struct weir_lua {
   uint32_t sources;       /* fibers that wait for a descriptor or a name */
   int idle_calls;         /* free call records in the pool */
   bool failed;            /* bind_fail noted something */
+  bool unclaimed;         /* a task failed, and nobody has seen it yet */
   bool virtual_time;      /* `now` is given by step */
   bool driving;           /* coroutines are being resumed */
   bool running;           /* inside weir.run */
@@ -78,10 +80,13 @@ typedef struct bind_result {
 } bind_result;
 
 /* The runtime of a C function of the module. */
-static inline weir_lua *bind_self(lua_State *L) {
-  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
+static inline weir_lua *bind_check_open(lua_State *L, weir_lua *W) {
   if (!W->port) luaL_error(L, "weir: this Lua state is being closed");
   return W;
+}
+
+static inline weir_lua *bind_self(lua_State *L) {
+  return bind_check_open(L, lua_touserdata(L, lua_upvalueindex(1)));
 }
 
 /* --- runtime.c ------------------------------------------------------------ */
@@ -107,6 +112,7 @@ typedef enum bind_table { /* the runtime's tables, in the registry */
   BIND_OUTCOMES, /* [index] = {results, n=} or {error, traceback} */
   BIND_LABELS,   /* [limiter handle] = what people call it */
   BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
+  BIND_HELD,     /* [slot] = permit, weakly; see held.c */
   BIND_TABLES    /* how many there are */
 } bind_table;
 
@@ -115,7 +121,7 @@ void bind_push_table(lua_State *L, bind_table which);
 /* --- fiber.c: coroutines that weir resumes -------------------------------- */
 
 static inline bind_fiber *bind_fiber_at(const weir_lua *W, uint32_t index) {
-  return weir_slab_at(&W->fibers, index);
+  return (bind_fiber *)(void *)W->fibers.base + index;
 }
 
 /* A fiber for the thread on top of L's stack (popped, anchored). Raises. */
@@ -253,17 +259,24 @@ void bind_check_callable(lua_State *L, int index, const char *who,
 /* A type's userdata start with the address of its tag; NULL: another type. */
 static inline void *bind_test(lua_State *L, int index, const void *tag,
                               size_t size) {
-  const void *const *block = lua_touserdata(L, index);
-  if (!block || lua_rawlen(L, index) != size || *block != tag) return NULL;
-  return lua_touserdata(L, index);
+  void *block = lua_touserdata(L, index);
+  if (!block || lua_rawlen(L, index) != size) return NULL;
+  return *(const void *const *)block == tag ? block : NULL;
 }
 
 typedef struct bind_limiter {
   const void *tag; /* see bind_test */
+  weir_lua *W;     /* so that no upvalue has to be looked up */
   weir_limiter handle;
   uint32_t cost;    /* of a call; 0: the function in the uservalue knows */
   bool timed;       /* its decisions want the exact time */
 } bind_limiter;     /* uservalue: a table, see limiter.c */
+
+typedef struct bind_permit {
+  const void *tag;
+  weir_lua *W;
+  uint64_t slot; /* handle; see held.c; 0: holds nothing (any more) */
+} bind_permit;
 
 enum { /* in a limiter's uservalue table */
   BIND_LIMITER_LABEL = 1,
@@ -281,16 +294,23 @@ int bind_limiter_field(lua_State *L, int index, int field);
 int bind_limiter_refuse(lua_State *L, weir_lua *W, int index,
                         weir_verdict verdict, uint32_t cost, uint64_t waited);
 
-/* A request's verdict, with the fiber that will wait if it is WAITING. Raises
+/* The verdict on a request to the limiter at `index`, with the fiber that will wait if it is WAITING. Raises
 ** where it would have to wait and cannot. *ticket and *fiber are set. */
-weir_verdict bind_limiter_request(lua_State *L, weir_lua *W, int index,
+weir_verdict bind_limiter_request(lua_State *L, weir_lua *W,
+                                  const bind_limiter *self, int index,
                                   weir_request *request, uint32_t *fiber,
                                   weir_ticket *ticket);
 
-/* Pushes a permit that holds nothing yet (so that nothing can fail once there
-** is a ticket); gives the one on top of the stack a ticket. */
-void bind_permit_new(lua_State *L, int metatable);
-void bind_permit_set(lua_State *L, weir_ticket ticket);
+/* Pushes a permit that holds nothing yet. */
+bind_permit *bind_permit_new(lua_State *L, weir_lua *W, int metatable);
+
+/* Gives the permit on top of the stack its ticket. Raises when memory ran out;
+** the ticket is released then. `table`: stack index of BIND_HELD. */
+void bind_hold(lua_State *L, bind_permit *permit, weir_ticket ticket,
+               int table);
+
+/* Takes the ticket from a permit; 0: it has none. */
+weir_ticket bind_let_go(bind_permit *permit);
 void bind_push_permit_metatable(lua_State *L);
 
 /* lua_CFunction, upvalues (runtime, ...): weir.limiter(fn), limiter:wrap(fn) */
@@ -321,6 +341,7 @@ void bind_register_type(lua_State *L, int self, const void *key,
 
 void bind_open_wait(lua_State *L, int self);
 void bind_open_refusal(lua_State *L, int self);
+void bind_open_held(lua_State *L, int self);
 void bind_open_permit(lua_State *L, int self);
 void bind_open_call(lua_State *L, int self);
 void bind_open_limiter(lua_State *L, int self);

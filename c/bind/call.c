@@ -14,11 +14,12 @@ enum { RECORD = 1, FUNCTION = 2, FIRST_ARGUMENT = 3 };
 enum { IDLE_CALLS_MAX = 256 };
 
 /* Upvalues of a limited function. */
-enum { UP_SELF = 1, UP_LIMITER, UP_FUNCTION, UP_IDLE, UP_METATABLE };
+enum { UP_LIMITER = 1, UP_FUNCTION, UP_IDLE, UP_METATABLE };
 
 static const char CALL; /* registry key of the metatable */
 
 typedef struct call_record {
+  weir_lua *W;
   weir_ticket ticket; /* 0: none */
   bool returned;      /* fn did, and did not raise */
 } call_record;
@@ -34,14 +35,14 @@ static call_record *push_record(lua_State *L, weir_lua *W) {
     return lua_touserdata(L, -1);
   }
   record = lua_newuserdatauv(L, sizeof *record, 0);
-  record->ticket = 0;
-  record->returned = false;
+  *record = (call_record){ .W = W };
   lua_pushvalue(L, lua_upvalueindex(UP_METATABLE));
   lua_setmetatable(L, -2);
   return record;
 }
 
-static void give_back(weir_lua *W, call_record *record) {
+static void give_back(call_record *record) {
+  weir_lua *W = record->W;
   weir_ticket ticket = record->ticket;
   if (!ticket) return;
   record->ticket = 0;
@@ -50,10 +51,10 @@ static void give_back(weir_lua *W, call_record *record) {
   bind_touch(W);
 }
 
-/* Keeps the record at the top of L (popped) for another call. The table has
-** its slots already: nothing here allocates. */
-static void keep_record(lua_State *L, weir_lua *W, call_record *record,
-                        int idle) {
+/* Keeps the record at the top of L (popped) for another call; `idle` is the
+** stack index of the table. It has its slots already: nothing here allocates. */
+static void keep_record(lua_State *L, call_record *record, int idle) {
+  weir_lua *W = record->W;
   record->returned = false;
   if (W->idle_calls < IDLE_CALLS_MAX)
     lua_rawseti(L, idle, ++W->idle_calls);
@@ -61,41 +62,38 @@ static void keep_record(lua_State *L, weir_lua *W, call_record *record,
     lua_pop(L, 1);
 }
 
-/* upvalues: runtime, idle table */
+/* upvalue: the table of idle records */
 static int record_close(lua_State *L) {
-  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
   call_record *record = lua_touserdata(L, 1);
-  if (!W->port) return 0;
-  give_back(W, record);
+  if (!record->W->port) return 0;
+  give_back(record);
   lua_settop(L, 1);
-  keep_record(L, W, record, lua_upvalueindex(2));
+  keep_record(L, record, lua_upvalueindex(1));
   return 0;
 }
 
 static int record_gc(lua_State *L) {
-  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
-  if (W->port) give_back(W, lua_touserdata(L, 1));
+  call_record *record = lua_touserdata(L, 1);
+  if (record->W->port) give_back(record);
   return 0;
 }
 
-static int leave(lua_State *L) {
-  call_record *record = lua_touserdata(L, RECORD);
+static int leave(lua_State *L, call_record *record) {
   record->returned = true;
   return lua_gettop(L) - RECORD;
 }
 
-static int leave_k(lua_State *L, int status, lua_KContext context) {
+static int leave_k(lua_State *L, int status, lua_KContext record) {
   (void)status;
-  (void)context;
-  return leave(L);
+  return leave(L, (call_record *)record);
 }
 
-static int enter(lua_State *L, weir_ticket ticket) {
-  call_record *record = lua_touserdata(L, RECORD);
+static int enter(lua_State *L, call_record *record, weir_ticket ticket) {
   record->ticket = ticket;
   lua_toclose(L, RECORD);
-  lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, 0, leave_k);
-  return leave(L);
+  lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, (lua_KContext)record,
+            leave_k);
+  return leave(L, record);
 }
 
 static int all_k(lua_State *L, int status, lua_KContext base) {
@@ -109,7 +107,7 @@ static int refuse(lua_State *L, weir_lua *W, weir_verdict verdict,
   const bind_limiter *limiter = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
   int handler;
   lua_pushvalue(L, RECORD);
-  keep_record(L, W, lua_touserdata(L, RECORD), lua_upvalueindex(UP_IDLE));
+  keep_record(L, lua_touserdata(L, RECORD), lua_upvalueindex(UP_IDLE));
   handler = bind_limiter_field(L, lua_upvalueindex(UP_LIMITER),
                                BIND_LIMITER_ON_REFUSE);
   lua_replace(L, FUNCTION);
@@ -123,12 +121,14 @@ static int refuse(lua_State *L, weir_lua *W, weir_verdict verdict,
 }
 
 static int wait_k(lua_State *L, int status, lua_KContext id) {
-  weir_lua *W = bind_self(L);
+  const bind_limiter *limiter = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
+  weir_lua *W = limiter->W;
   bind_result result;
   (void)status;
   if (!bind_wait_over(L, W, id, &result))
     return bind_wait_again(L, id, wait_k);
-  if (result.verdict == WEIR_ADMITTED) return enter(L, result.ticket);
+  if (result.verdict == WEIR_ADMITTED)
+    return enter(L, lua_touserdata(L, RECORD), result.ticket);
   return refuse(L, W, result.verdict, result.waited_ns);
 }
 
@@ -149,19 +149,19 @@ static uint32_t ask_cost(lua_State *L) {
 
 /* limited(...) */
 static int call(lua_State *L) {
-  weir_lua *W = bind_self(L);
   const bind_limiter *limiter = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
+  weir_lua *W = bind_check_open(L, limiter->W);
   weir_request request = { .cost = limiter->cost };
+  call_record *record = push_record(L, W);
   weir_ticket ticket;
   uint32_t fiber;
   weir_verdict verdict;
-  push_record(L, W);
   lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
   lua_rotate(L, 1, 2);
   if (!request.cost) request.cost = ask_cost(L);
-  verdict = bind_limiter_request(L, W, lua_upvalueindex(UP_LIMITER), &request,
-                                 &fiber, &ticket);
-  if (verdict == WEIR_ADMITTED) return enter(L, ticket);
+  verdict = bind_limiter_request(L, W, limiter, lua_upvalueindex(UP_LIMITER),
+                                 &request, &fiber, &ticket);
+  if (verdict == WEIR_ADMITTED) return enter(L, record, ticket);
   if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, wait_k);
   return refuse(L, W, verdict, 0);
 }
@@ -169,7 +169,6 @@ static int call(lua_State *L) {
 int bind_wrap(lua_State *L) {
   bind_check_limiter(L, "limiter:wrap");
   bind_check_callable(L, 2, "limiter:wrap", "the function to limit");
-  lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   bind_push_table(L, BIND_IDLE);
@@ -179,13 +178,12 @@ int bind_wrap(lua_State *L) {
 }
 
 void bind_open_call(lua_State *L, int self) {
+  (void)self;
   lua_createtable(L, 0, 2);
-  lua_pushvalue(L, self);
-  lua_pushcclosure(L, record_gc, 1);
+  lua_pushcfunction(L, record_gc);
   lua_setfield(L, -2, "__gc");
-  lua_pushvalue(L, self);
   bind_push_table(L, BIND_IDLE);
-  lua_pushcclosure(L, record_close, 2);
+  lua_pushcclosure(L, record_close, 1);
   lua_setfield(L, -2, "__close");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &CALL);
 }

@@ -75,6 +75,7 @@ static void wake_joiners(weir_lua *W, bind_fiber *fiber) {
 void bind_finish(lua_State *L, weir_lua *W, uint32_t index, bind_state state) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   fiber->state = (uint8_t)state;
+  if (state == BIND_FAILED && !fiber->joiners) W->unclaimed = true;
   bind_run_queue_remove(W, index);
   wake_joiners(W, fiber);
   bind_fiber_unanchor(L, W, index);

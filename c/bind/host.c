@@ -76,9 +76,18 @@ static bool is_deadlock(lua_State *L, const weir_lua *W) {
   return !can_go_on(W);
 }
 
+/* Before the loop goes to sleep: the error of a task whose object nobody has
+** any more can be claimed by nobody, and must not wait for the collector. */
+static void find_lost_errors(lua_State *L, weir_lua *W) {
+  if (!W->unclaimed || W->run_first || weir_pending(W->port)) return;
+  W->unclaimed = false;
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
 static run_end run_loop(lua_State *L, weir_lua *W, uint32_t main) {
   for (;;) {
     if (bind_interrupted()) return RUN_INTERRUPTED;
+    find_lost_errors(L, W);
     if (W->failed || bind_fiber_at(W, main)->state == BIND_FAILED)
       return RUN_FAILED;
     if (W->alive == 0) return RUN_OVER;
@@ -300,6 +309,20 @@ static int watch_k(lua_State *L, int status, lua_KContext id) {
   return 1;
 }
 
+/* Whether an object, as LuaSocket's, has read more than it gave out: then its
+** descriptor may never become readable. */
+static bool is_dirty(lua_State *L) {
+  bool dirty;
+  if (lua_type(L, 1) != LUA_TUSERDATA && lua_type(L, 1) != LUA_TTABLE)
+    return false;
+  if (lua_getfield(L, 1, "dirty") == LUA_TNIL) return false;
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  dirty = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return dirty;
+}
+
 static int watch(lua_State *L, const char *who, bool write) {
   weir_lua *W = bind_self(L);
   int fd = check_fd(L, who);
@@ -319,6 +342,10 @@ static int watch(lua_State *L, const char *who, bool write) {
 
 /* weir.readable(fd, [timeout]) -> true | nil, err */
 static int readable(lua_State *L) {
+  if (is_dirty(L)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   return watch(L, "weir.readable", false);
 }
 

@@ -107,7 +107,7 @@ static int push_limiter(lua_State *L, weir_lua *W, const char *who,
                         int options, const settings *s) {
   bind_limiter *self = lua_newuserdatauv(L, sizeof *self, 1);
   int error;
-  *self = (bind_limiter){ .tag = &LIMITER, .cost = s->cost };
+  *self = (bind_limiter){ .tag = &LIMITER, .W = W, .cost = s->cost };
   lua_rawgetp(L, LUA_REGISTRYINDEX, &LIMITER);
   lua_setmetatable(L, -2);
   error = weir_limiter_open(space_of(W), s->name, &s->config,
@@ -168,10 +168,10 @@ static void prepare_to_wait(lua_State *L, weir_lua *W, int index,
   lua_pop(L, 2);
 }
 
-weir_verdict bind_limiter_request(lua_State *L, weir_lua *W, int index,
+weir_verdict bind_limiter_request(lua_State *L, weir_lua *W,
+                                  const bind_limiter *self, int index,
                                   weir_request *request, uint32_t *fiber,
                                   weir_ticket *ticket) {
-  const bind_limiter *self = lua_touserdata(L, index);
   uint64_t now = bind_now(W, self->timed || request->deadline);
   int verdict;
   *fiber = 0;
@@ -236,27 +236,29 @@ static int acquire_k(lua_State *L, int status, lua_KContext id) {
   if (!bind_wait_over(L, W, id, &result))
     return bind_wait_again(L, id, acquire_k);
   if (result.verdict == WEIR_ADMITTED) {
-    bind_permit_set(L, result.ticket);
+    bind_hold(L, lua_touserdata(L, -1), result.ticket, lua_upvalueindex(3));
     return 1;
   }
   return bind_limiter_refuse(L, W, 1, result.verdict, 1, result.waited_ns);
 }
 
 static int request_permit(lua_State *L, const char *who, bool try_only) {
-  weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, who);
+  weir_lua *W = bind_check_open(L, self->W);
   weir_request request = { .cost = self->cost, .try_only = try_only };
+  bind_permit *permit;
   weir_ticket ticket;
   weir_verdict verdict;
   uint32_t fiber;
   if (!lua_isnoneornil(L, 2)) read_wishes(L, W, who, &request);
   lua_settop(L, 1);
-  bind_permit_new(L, lua_upvalueindex(2));
-  verdict = bind_limiter_request(L, W, 1, &request, &fiber, &ticket);
+  permit = bind_permit_new(L, W, lua_upvalueindex(2));
+  verdict =
+      bind_limiter_request(L, W, self, 1, &request, &fiber, &ticket);
   if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, acquire_k);
   if (verdict != WEIR_ADMITTED)
     return bind_limiter_refuse(L, W, 1, verdict, request.cost, 0);
-  bind_permit_set(L, ticket);
+  bind_hold(L, permit, ticket, lua_upvalueindex(3));
   return 1;
 }
 
@@ -401,7 +403,7 @@ static int limiter_gc(lua_State *L) {
   return 0;
 }
 
-/* The two that make permits have their metatable at hand. */
+/* The two that make permits have what they need for it at hand. */
 static void register_requests(lua_State *L, int self) {
   static const luaL_Reg requests[] = { { "acquire", limiter_acquire },
                                        { "try_acquire", limiter_try_acquire },
@@ -410,7 +412,8 @@ static void register_requests(lua_State *L, int self) {
   lua_getfield(L, -1, "__index");
   lua_pushvalue(L, self);
   bind_push_permit_metatable(L);
-  luaL_setfuncs(L, requests, 2);
+  bind_push_table(L, BIND_HELD);
+  luaL_setfuncs(L, requests, 3);
   lua_pop(L, 2);
 }
 

@@ -13,6 +13,7 @@ int luaopen_weir_core(lua_State *L) {
   lua_createtable(L, 0, 16);
   bind_open_wait(L, self);
   bind_open_refusal(L, self);
+  bind_open_held(L, self);
   bind_open_permit(L, self);
   bind_open_call(L, self);
   bind_open_limiter(L, self);

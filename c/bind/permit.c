@@ -8,34 +8,26 @@
 
 static const char PERMIT; /* tag, and registry key of the metatable */
 
-typedef struct permit {
-  const void *tag;
-  weir_ticket ticket; /* 0: released */
-} permit;
-
-void bind_permit_new(lua_State *L, int metatable) {
-  permit *self = lua_newuserdatauv(L, sizeof *self, 0);
+bind_permit *bind_permit_new(lua_State *L, weir_lua *W, int metatable) {
+  bind_permit *self = lua_newuserdatauv(L, sizeof *self, 0);
   self->tag = &PERMIT;
-  self->ticket = 0;
+  self->W = W;
+  self->slot = 0;
   lua_pushvalue(L, metatable);
   lua_setmetatable(L, -2);
-}
-
-void bind_permit_set(lua_State *L, weir_ticket ticket) {
-  permit *self = lua_touserdata(L, -1);
-  self->ticket = ticket;
+  return self;
 }
 
 void bind_push_permit_metatable(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &PERMIT);
 }
 
-static int give_back(weir_lua *W, permit *self, weir_outcome outcome) {
-  weir_ticket ticket = self->ticket;
-  self->ticket = 0;
-  if (weir_release(W->port, ticket, outcome, bind_now(W, false))) return -1;
+static bool give_back(bind_permit *self, weir_outcome outcome) {
+  weir_lua *W = self->W;
+  weir_ticket ticket = bind_let_go(self);
+  if (weir_release(W->port, ticket, outcome, bind_now(W, false))) return false;
   bind_touch(W);
-  return 0;
+  return true;
 }
 
 static weir_outcome check_outcome(lua_State *L) {
@@ -54,38 +46,30 @@ static weir_outcome check_outcome(lua_State *L) {
 
 /* permit:release([outcome]) */
 static int permit_release(lua_State *L) {
-  weir_lua *W = bind_self(L);
-  permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
+  bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
   weir_outcome outcome;
   if (!self)
     return bind_expected(L, "permit:release", NULL,
                          "a permit (call it as permit:release())", 1);
+  bind_check_open(L, self->W);
   outcome = check_outcome(L);
-  if (give_back(W, self, outcome))
+  if (!give_back(self, outcome))
     return luaL_error(L, "permit:release: this permit was released before");
   return 0;
 }
 
 /* do local permit <close> = limiter:acquire() ... end */
 static int permit_close(lua_State *L) {
-  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
-  permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
-  if (self && self->ticket && W->port)
-    give_back(W, self, lua_isnoneornil(L, 2) ? WEIR_DONE : WEIR_DROPPED);
+  bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
+  if (self && self->slot && self->W->port)
+    give_back(self, lua_isnoneornil(L, 2) ? WEIR_DONE : WEIR_DROPPED);
   return 0;
-}
-
-/* Dropped without a word. */
-static int permit_gc(lua_State *L) {
-  lua_settop(L, 1);
-  lua_pushboolean(L, 1); /* not as it should be */
-  return permit_close(L);
 }
 
 /* tostring(permit) */
 static int permit_tostring(lua_State *L) {
-  const permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
-  lua_pushstring(L, self && self->ticket ? "weir.permit (held)"
+  const bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
+  lua_pushstring(L, self && self->slot ? "weir.permit (held)"
                                          : "weir.permit (released)");
   return 1;
 }
@@ -94,7 +78,6 @@ void bind_open_permit(lua_State *L, int self) {
   static const luaL_Reg methods[] = { { "release", permit_release },
                                       { NULL, NULL } };
   static const luaL_Reg metamethods[] = { { "__close", permit_close },
-                                          { "__gc", permit_gc },
                                           { "__tostring", permit_tostring },
                                           { NULL, NULL } };
   bind_register_type(L, self, &PERMIT, "weir.permit", methods, metamethods);

@@ -29,10 +29,12 @@ static int runtime_gc(lua_State *L) {
   weir_loop_free(W->loop);
   weir_space_free(W->space);
   weir_slab_fini(&W->fibers, &weir_allocator_default);
+  weir_slab_fini(&W->held, &weir_allocator_default);
   W->loop = NULL;
   W->port = NULL;
   W->space = NULL;
   weir_slab_init(&W->fibers, sizeof(bind_fiber));
+  weir_slab_init(&W->held, sizeof(weir_record));
   return 0;
 }
 
@@ -47,6 +49,7 @@ static weir_lua *make_runtime(lua_State *L) {
   weir_lua *W = lua_newuserdatauv(L, sizeof *W, 0);
   *W = (weir_lua){ .space = NULL };
   weir_slab_init(&W->fibers, sizeof(bind_fiber));
+  weir_slab_init(&W->held, sizeof(weir_record));
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, runtime_gc);
   lua_setfield(L, -2, "__gc");

@@ -3,6 +3,9 @@
 
 /* The position of the highest set bit; value is not 0. */
 static unsigned log2_floor(uint64_t value) {
+#if defined(__GNUC__)
+  return 63u - (unsigned)__builtin_clzll(value);
+#else
   unsigned bit = 0;
   for (unsigned half = 32; half; half /= 2)
     if (value >> half) {
@@ -10,6 +13,7 @@ static unsigned log2_floor(uint64_t value) {
       bit += half;
     }
   return bit;
+#endif
 }
 
 static unsigned bucket_of(uint64_t ns) {

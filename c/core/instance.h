@@ -40,6 +40,10 @@ void weir_instance_return(weir_space *space, const weir_ticket_record *ticket,
 ** was the last that kept it. */
 void weir_ticket_free(weir_space *space, uint32_t ticket);
 
+/* Takes a QUEUED ticket of this port out of queue and deadlines and frees it;
+** counted as CANCELED. Whoever is behind it is not moved up. */
+void weir_ticket_withdraw(weir_port *port, uint32_t ticket);
+
 /* Frees a limiter that nobody refers to any more. */
 void weir_limiter_collect(weir_space *space, uint32_t limiter);
 

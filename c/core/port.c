@@ -31,19 +31,32 @@ static uint32_t next_own(const weir_port *port, uint32_t index) {
   return 0;
 }
 
-static void abandon(weir_port *port, uint32_t index, uint64_t now) {
+/* Calls `what` for each live ticket of the port. */
+static void each_own(weir_port *port, uint64_t now,
+                     void (*what)(weir_port *, uint32_t, uint64_t)) {
+  for (uint32_t i = 0; (i = next_own(port, i)) != 0;) what(port, i, now);
+}
+
+static void leave(weir_port *port, uint32_t index, uint64_t now) {
+  (void)now;
+  if (weir_ticket_at(port->space, index)->state == WEIR_QUEUED)
+    weir_ticket_withdraw(port, index);
+}
+
+static void give_back(weir_port *port, uint32_t index, uint64_t now) {
   weir_ticket handle = weir_slab_handle(&port->space->tickets, index);
   if (weir_release(port, handle, WEIR_DROPPED, now) == WEIR_E_STATE)
     weir_cancel(port, handle, now);
 }
 
+/* First its waiters leave, all of them before anybody moves up, so that it is
+** granted nothing more; then it gives back; then whoever can now go, goes. */
 void weir_port_detach(weir_port *port, uint64_t now) {
   weir_space *space = port->space;
-  uint32_t i;
-  /* first those who wait, so that nothing is handed to this port again */
-  for (i = 0; (i = next_own(port, i)) != 0;)
-    if (weir_ticket_at(space, i)->state == WEIR_QUEUED) abandon(port, i, now);
-  for (i = 0; (i = next_own(port, i)) != 0;) abandon(port, i, now);
+  each_own(port, now, leave);
+  each_own(port, now, give_back);
+  for (uint32_t i = 1; i < space->instances.used; i++)
+    if (weir_slab_live(&space->instances, i)) weir_instance_pump(space, i, now);
   weir_heap_fini(&port->deadlines, &space->allocator);
   weir_slab_give(&space->ports, port->index);
   weir_free(&space->allocator, port, sizeof *port);
@@ -73,8 +86,9 @@ uint64_t weir_deadline(const weir_port *port) {
 }
 
 uint64_t weir_advance(weir_port *port, uint64_t now) {
-  while (weir_deadline(port) <= now)
-    expire(port, port->deadlines.entries[0].ticket, now);
+  const weir_heap *heap = &port->deadlines;
+  while (heap->count && heap->entries[0].deadline <= now)
+    expire(port, heap->entries[0].ticket, now);
   return weir_deadline(port);
 }
 

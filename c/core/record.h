@@ -77,22 +77,22 @@ struct weir_space {
 
 static inline weir_ticket_record *weir_ticket_at(const weir_space *space,
                                                  uint32_t index) {
-  return weir_slab_at(&space->tickets, index);
+  return (weir_ticket_record *)(void *)space->tickets.base + index;
 }
 
 static inline weir_instance_record *weir_instance_at(const weir_space *space,
                                                      uint32_t index) {
-  return weir_slab_at(&space->instances, index);
+  return (weir_instance_record *)(void *)space->instances.base + index;
 }
 
 static inline weir_limiter_record *weir_limiter_at(const weir_space *space,
                                                    uint32_t index) {
-  return weir_slab_at(&space->limiters, index);
+  return (weir_limiter_record *)(void *)space->limiters.base + index;
 }
 
 static inline weir_port_record *weir_port_at(const weir_space *space,
                                              uint32_t index) {
-  return weir_slab_at(&space->ports, index);
+  return (weir_port_record *)(void *)space->ports.base + index;
 }
 
 /* Time spent from `then` to `now`; a clock that went back counts as none. */

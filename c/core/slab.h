@@ -49,7 +49,7 @@ static inline void *weir_slab_find(const weir_slab *slab, uint64_t handle) {
   uint32_t index = (uint32_t)handle;
   uint32_t generation = (uint32_t)(handle >> 32);
   weir_record *record;
-  if (index >= slab->used || !(generation & 1)) return NULL;
+  if (!index || index >= slab->used || !(generation & 1)) return NULL;
   record = weir_slab_at(slab, index);
   return record->generation == generation ? record : NULL;
 }

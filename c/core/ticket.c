@@ -157,33 +157,41 @@ int weir_release(weir_port *port, weir_ticket handle, weir_outcome outcome,
   return 0;
 }
 
-/* Takes a ticket that waits out of the queue; those behind it may go now. */
-static void leave_queue(weir_space *space, uint32_t index, uint64_t now) {
+void weir_ticket_withdraw(weir_port *port, uint32_t index) {
+  weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_instance_record *instance;
-  if (!ticket->instance) return;
-  instance = weir_instance_at(space, ticket->instance);
   if (ticket->cost)
-    weir_limiter_at(space, instance->limiter)->refused[WEIR_CANCELED]++;
+    weir_limiter_at(space, weir_instance_at(space, ticket->instance)->limiter)
+        ->refused[WEIR_CANCELED]++;
   weir_instance_dequeue(space, index);
-  weir_instance_pump(space, ticket->instance, now);
+  weir_heap_remove(&port->deadlines, &space->tickets, index);
+  weir_ticket_free(space, index);
+}
+
+/* Gives back what a decided ticket was granted this instant. */
+static void withdraw_decided(weir_port *port, uint32_t index, uint64_t now) {
+  weir_space *space = port->space;
+  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_port_unready(port, index);
+  if (ticket->instance && ticket->verdict == WEIR_ADMITTED)
+    weir_instance_return(space, ticket, now);
+  weir_heap_remove(&port->deadlines, &space->tickets, index);
+  weir_ticket_free(space, index);
 }
 
 int weir_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
-  weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_port_ticket(port, handle);
-  uint32_t index = (uint32_t)handle;
+  uint32_t instance;
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state == WEIR_HELD) return WEIR_E_STATE;
   if (ticket->state == WEIR_READY) {
-    weir_port_unready(port, index);
-    if (ticket->instance && ticket->verdict == WEIR_ADMITTED)
-      weir_instance_return(space, ticket, now);
-  } else {
-    leave_queue(space, index, now);
+    withdraw_decided(port, (uint32_t)handle, now);
+    return 0;
   }
-  weir_heap_remove(&port->deadlines, &space->tickets, index);
-  weir_ticket_free(space, index);
+  instance = ticket->instance;
+  weir_ticket_withdraw(port, (uint32_t)handle);
+  if (instance && weir_slab_live(&port->space->instances, instance))
+    weir_instance_pump(port->space, instance, now);
   return 0;
 }
 
@@ -193,17 +201,20 @@ int weir_drain(weir_port *port, weir_limiter handle,
       weir_slab_find(&port->space->limiters, handle);
   const weir_instance_record *instance;
   uint64_t deadline = deadline_of(request, WEIR_NEVER, now);
-  uint32_t index;
+  bool waits;
+  uint32_t index = 0;
   *out = 0;
   if (!limiter) return WEIR_E_STALE;
-  limiter->closed = true;
   instance = weir_instance_at(port->space, limiter->instance);
-  if (!instance->in_use && !instance->queue.first) return WEIR_ADMITTED;
-  if (request->try_only) return WEIR_FULL;
-  if (deadline <= now) return WEIR_TIMEOUT;
-  index = new_ticket_of(port, limiter->instance, request, 0, deadline, now);
-  if (!index) return WEIR_EXHAUSTED;
-  return wait_in_queue(port, index, deadline, out);
+  waits = instance->in_use || instance->queue.first;
+  if (waits && !request->try_only && deadline > now) {
+    index = new_ticket_of(port, limiter->instance, request, 0, deadline, now);
+    if (!index) return WEIR_EXHAUSTED;
+  }
+  limiter->closed = true;
+  if (index) return wait_in_queue(port, index, deadline, out);
+  if (!waits) return WEIR_ADMITTED;
+  return request->try_only ? WEIR_FULL : WEIR_TIMEOUT;
 }
 
 int weir_park(weir_port *port, const weir_request *request, weir_ticket *out) {

@@ -16,4 +16,14 @@ function weir.tcp()
   return require("weir.tcp").new()
 end
 
+--- As weir.tcp, for IPv4 only.
+function weir.tcp4()
+  return require("weir.tcp").new("tcp4")
+end
+
+--- As weir.tcp, for IPv6 only.
+function weir.tcp6()
+  return require("weir.tcp").new("tcp6")
+end
+
 return weir

@@ -1,0 +1,288 @@
+# weir - hold calls back and let a steady stream over.
+#
+#   make            build everything, into build/
+#   make demo       forty requests, three at a time, and a chart of them
+#   make test       all tests; the last line is "N passed, N failed"
+#   make bench      every figure beside its floor
+#   make lint       warnings, formatting, borders and completeness
+#   make install    PREFIX=/usr/local DESTDIR=      (uninstall: the reverse)
+#   make rock       a LuaRocks source rock, build/weir-*.src.rock
+#   make doc        the API reference, build/doc/index.html
+#   make coverage   which lines of c/core the C tests reach
+#   make fuzz       libFuzzer, FUZZ_SECONDS=60 for each fuzzer
+#   make soak       the model and the specs over and over, SOAK_SECONDS=600
+#   make deps       install the Debian packages of all of these
+#   make clean      remove build/
+#
+# demo, test and the other targets that need more than a compiler install what
+# is missing by themselves, on a Debian.
+
+# == settings =================================================================
+
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+DESTDIR =
+
+CC = gcc
+AR = ar
+CFLAGS = -O2 -g
+LDFLAGS =
+# `make WERROR=` for compilers that warn of more than ours do.
+WERROR = -Werror
+
+LUA = lua5.4
+LUA_PC = lua5.4
+LUA_V = 5.4
+
+# == what there is ============================================================
+
+BUILD = build
+
+VERSION := $(shell sed -n 's/^.define WEIR_VERSION "\(.*\)"/\1/p' \
+             c/include/weir.h)
+SONAME_V := $(firstword $(subst ., ,$(VERSION)))
+
+objects = $(patsubst c/%.c,$(BUILD)/obj/%.o,$(1))
+programs = $(patsubst c/%.c,$(BUILD)/%,$(wildcard $(1)))
+
+CORE_O = $(call objects,$(wildcard c/core/*.c))
+EVENT_O = $(call objects,$(wildcard c/event/*.c))
+BIND_O = $(call objects,$(wildcard c/bind/*.c))
+
+LIBS = $(foreach l,weir weir-event weir-lua,$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
+MODULE = $(BUILD)/lua/weir/core.so
+
+# A test is a program of its own; what they share are the other files.
+TEST_MAINS = $(wildcard c/test/test_*.c c/test/model.c)
+TEST_SHARED = $(filter-out $(TEST_MAINS),$(wildcard c/test/*.c))
+TESTS = $(call programs,$(TEST_MAINS))
+EXAMPLES = $(call programs,c/examples/*.c)
+FUZZERS = $(call programs,c/fuzz/*.c)
+BENCHES = $(call programs,c/bench/bench_*.c)
+BENCH_FLOOR = $(patsubst c/bench/floor.c,$(BUILD)/bench/benchfloor.so,\
+                $(wildcard c/bench/floor.c))
+
+LUA_FILES = $(patsubst lua/%,%,$(wildcard lua/weir/*.lua lua/weir/*/*.lua))
+HEADERS = $(notdir $(wildcard c/include/*.h))
+
+# == flags ====================================================================
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wcast-align \
+  -Wconversion -Wsign-conversion -Wdouble-promotion -Wpointer-arith -Wvla \
+  -Wundef -Wformat=2 -Wwrite-strings -Wredundant-decls \
+  -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
+  -fno-omit-frame-pointer
+
+# The same rules elsewhere, with other flags. libFuzzer is clang's.
+ASAN_BUILD = BUILD=build/asan CFLAGS='-O1 -g $(SANITIZE)' all tests
+FUZZ_BUILD = BUILD=build/fuzz CC=clang WARN= \
+  CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE)' fuzzers
+COVERAGE_BUILD = BUILD=build/coverage CFLAGS='-O0 -g --coverage' tests
+
+# The headers of others are no business of our warnings.
+pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
+pkg_libs = $(shell pkg-config --libs $(1))
+EVENT_LIBS = $(call pkg_libs,libevent_core libevent_extra)
+LUA_LIBS = $(call pkg_libs,$(LUA_PC))
+
+# The core is C11 and nothing else; the rest may use POSIX, and Lua.
+OWN_FLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-semantic-interposition \
+  $(WARN) $(WERROR) -Ic/include -Ic
+POSIX_FLAGS = -D_POSIX_C_SOURCE=200809L \
+  $(call pkg_cflags,$(LUA_PC) libevent_core)
+
+$(BUILD)/obj/core/%: DIR_FLAGS =
+$(BUILD)/obj/%: DIR_FLAGS = $(POSIX_FLAGS)
+
+COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
+
+# The tree's own modules come first, in everything that is run from here.
+OWN_PATH = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua
+OWN_CPATH = $(CURDIR)/$(BUILD)/lua/?.so
+export LUA_PATH := $(OWN_PATH);$(if $(LUA_PATH),$(LUA_PATH););
+export LUA_CPATH := $(OWN_CPATH);$(if $(LUA_CPATH),$(LUA_CPATH););
+export LUA LUA_PC
+unexport LUA_INIT LUA_INIT_5_4 LUA_PATH_5_4 LUA_CPATH_5_4
+
+MAKEFLAGS += --no-print-directory
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)  $(2)")
+
+# == build ====================================================================
+
+.PHONY: all tests fuzzers benches demo test bench lint install uninstall \
+  rock doc coverage fuzz soak deps clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(LIBS) $(MODULE)
+tests: $(TESTS) $(EXAMPLES)
+fuzzers: $(FUZZERS)
+benches: $(BENCHES) $(BENCH_FLOOR)
+
+# Says which packages are missing, once, before a compiler says it its way.
+build/ready: .ci/deps
+	@.ci/deps -n build
+	@mkdir -p build && touch $@
+
+$(BUILD)/obj/%.o: c/%.c Makefile | build/ready
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -o $@ $<
+
+$(BUILD)/libweir.a: $(CORE_O)
+$(BUILD)/libweir-event.a: $(EVENT_O)
+$(BUILD)/libweir-lua.a: $(BIND_O)
+$(BUILD)/libcheck.a: $(call objects,$(TEST_SHARED))
+$(BUILD)/%.a:
+	$(call say,AR,$@)
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# $(call link,FLAGS,LIBRARIES)
+define link
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $(1) -o $@ $^ $(2)
+endef
+SHARED = -shared -Wl,-soname,$(@F).$(SONAME_V)
+CLOSED = -shared -Wl,--exclude-libs,ALL
+
+$(BUILD)/libweir.so: $(CORE_O)
+	$(call link,$(SHARED))
+$(BUILD)/libweir-event.so: $(EVENT_O) $(BUILD)/libweir.so
+	$(call link,$(SHARED),$(EVENT_LIBS))
+# Lua's functions are those of the program that loads it.
+$(BUILD)/libweir-lua.so: $(BIND_O) $(BUILD)/libweir-event.so $(BUILD)/libweir.so
+	$(call link,$(SHARED),$(EVENT_LIBS))
+
+HOST_A = $(BUILD)/libweir-event.a $(BUILD)/libweir.a
+
+# The module brings engine and host along and keeps them to itself.
+$(MODULE): $(BIND_O) $(HOST_A)
+	$(call link,$(CLOSED),$(EVENT_LIBS))
+
+# A program is one file of c/test, c/fuzz, c/bench or c/examples.
+$(BUILD)/test/%: $(BUILD)/obj/test/%.o $(BUILD)/libcheck.a $(HOST_A)
+	$(call link,,$(EVENT_LIBS))
+$(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/libcheck.a $(HOST_A)
+	$(call link,-fsanitize=fuzzer,$(EVENT_LIBS))
+$(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libweir-lua.a $(HOST_A)
+	$(call link,,$(EVENT_LIBS) $(LUA_LIBS))
+$(BENCH_FLOOR): $(BUILD)/obj/bench/floor.o
+	$(call link,-shared)
+
+-include $(wildcard $(BUILD)/obj/*/*.d)
+
+# == run ======================================================================
+
+demo:
+	@.ci/deps demo
+	@$(MAKE) all
+	@$(LUA) lua/bin/weir run lua/examples/demo.lua
+
+test:
+	@.ci/deps test
+	@$(MAKE) all tests
+	@$(MAKE) $(ASAN_BUILD)
+	@$(MAKE) $(FUZZ_BUILD)
+	@.ci/test
+
+bench:
+	@.ci/deps bench
+	@$(MAKE) all benches
+	@$(LUA) c/bench/run.lua
+
+lint:
+	@.ci/deps lint
+	@$(MAKE) all tests
+	@.ci/lint
+
+coverage:
+	@.ci/deps coverage
+	@$(MAKE) $(COVERAGE_BUILD)
+	@.ci/coverage
+
+fuzz:
+	@.ci/deps fuzz
+	@$(MAKE) $(FUZZ_BUILD)
+	@.ci/test fuzz
+
+soak:
+	@.ci/deps test
+	@$(MAKE) all tests
+	@$(MAKE) $(ASAN_BUILD)
+	@.ci/test soak
+
+# == install ==================================================================
+
+prefix = $(abspath $(PREFIX))
+libdir = $(abspath $(LIBDIR))
+include_dir = $(DESTDIR)$(prefix)/include
+lib_dir = $(DESTDIR)$(libdir)
+lua_dir = $(DESTDIR)$(prefix)/share/lua/$(LUA_V)
+clua_dir = $(DESTDIR)$(libdir)/lua/$(LUA_V)
+bin_dir = $(DESTDIR)$(prefix)/bin
+
+# $(call pc,NAME,DESCRIPTION,REQUIRES,REQUIRES.PRIVATE): a pkg-config file that
+# finds its prefix from where it lies.
+up = $(shell realpath -m --relative-to=$(libdir)/pkgconfig $(prefix))
+pc = @printf '%s\n' 'prefix=$${pcfiledir}/$(up)' 'libdir=$${pcfiledir}/..' \
+  'includedir=$${prefix}/include' '' 'Name: $(1)' 'Description: $(2)' \
+  'Version: $(VERSION)' 'Requires: $(3)' 'Requires.private: $(4)' \
+  'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -l$(1)' \
+  >$(lib_dir)/pkgconfig/$(1).pc
+
+install: all
+	install -d $(include_dir) $(lib_dir)/pkgconfig $(bin_dir) \
+	  $(addprefix $(lua_dir)/,$(sort $(dir $(LUA_FILES)))) $(clua_dir)/weir
+	install -m 644 $(addprefix c/include/,$(HEADERS)) $(include_dir)
+	install -m 644 $(filter %.a,$(LIBS)) $(lib_dir)
+	for lib in $(notdir $(filter %.so,$(LIBS))); do \
+	  install -m 755 $(BUILD)/$$lib $(lib_dir)/$$lib.$(VERSION) && \
+	  ln -sf $$lib.$(VERSION) $(lib_dir)/$$lib.$(SONAME_V) && \
+	  ln -sf $$lib.$(SONAME_V) $(lib_dir)/$$lib || exit; \
+	done
+	install -m 755 $(MODULE) $(clua_dir)/weir
+	for file in $(LUA_FILES); do \
+	  install -m 644 lua/$$file $(lua_dir)/$$file || exit; \
+	done
+	sed "1s|.*|#!$$(command -v $(LUA))|" lua/bin/weir >$(bin_dir)/weir
+	chmod 755 $(bin_dir)/weir
+	$(call pc,weir,limiters that queue: the engine,,)
+	$(call pc,weir-event,weir on a libevent loop,weir,\
+	  libevent_core libevent_extra)
+	$(call pc,weir-lua,weir as a Lua module inside a C program,weir-event,\
+	  $(LUA_PC))
+
+uninstall:
+	rm -f $(addprefix $(include_dir)/,$(HEADERS)) $(bin_dir)/weir
+	rm -f $(foreach l,weir weir-event weir-lua,$(lib_dir)/pkgconfig/$l.pc \
+	  $(addprefix $(lib_dir)/lib$l.,a so so.$(SONAME_V) so.$(VERSION)))
+	rm -rf $(lua_dir)/weir $(clua_dir)/weir
+
+# A source rock is a zip of a rockspec and the archive that it names. It holds
+# what it takes to build and run, from the tree as it is.
+ROCK_FILES = LICENSE README.md $(wildcard c/include/*.h c/core/*.[ch] \
+  c/event/*.[ch] c/bind/*.[ch]) $(addprefix lua/,$(LUA_FILES)) lua/bin/weir
+
+rock:
+	@.ci/deps rock
+	@mkdir -p build && rm -f build/weir-*.rock
+	@tar -czf build/weir-$(VERSION).tar.gz --owner=0 --group=0 \
+	  --transform 's,^,weir-$(VERSION)/,' $(ROCK_FILES)
+	zip -jq build/weir-$(VERSION)-1.src.rock build/weir-$(VERSION).tar.gz \
+	  rockspec/weir-$(VERSION)-1.rockspec
+
+doc:
+	@.ci/deps doc
+	$(LUA) $$(command -v ldoc) --fatalwarnings -c .config.ld .
+
+deps:
+	@.ci/deps build demo test bench lint doc coverage fuzz rock
+
+# The objects beside the sources and weir/ are what `luarocks make` leaves.
+clean:
+	rm -rf build weir c/*/*.o

@@ -1,0 +1,72 @@
+rockspec_format = "3.0"
+package = "weir"
+version = "0.1.0-1"
+
+description = {
+  summary = "Limits how much of your Lua runs at once",
+  detailed = [[
+A decorator for coroutines: at most n calls of a function run at once, the
+others wait their turn in order, on a libevent loop or on your own. It needs
+libevent 2.1. weir.tcp and the command `weir` take LuaSocket and argparse where
+they are installed, as rocks or by the system.]],
+  license = "MIT",
+}
+
+-- LuaSocket and argparse are not listed: nothing but weir.tcp and the command
+-- use them, and LuaRocks would download what the system's packages have brought
+-- already.
+dependencies = { "lua >= 5.4, < 5.5" }
+
+external_dependencies = {
+  LIBEVENT = { header = "event2/event.h", library = "event_core" },
+}
+
+-- `make rock` puts this archive beside the rockspec and packs both.
+source = { url = "weir-0.1.0.tar.gz" }
+
+build = {
+  type = "builtin",
+  modules = {
+    ["weir.core"] = {
+      sources = {
+        "c/bind/call.c",
+        "c/bind/drive.c",
+        "c/bind/fiber.c",
+        "c/bind/host.c",
+        "c/bind/interrupt.c",
+        "c/bind/limiter.c",
+        "c/bind/module.c",
+        "c/bind/options.c",
+        "c/bind/permit.c",
+        "c/bind/refusal.c",
+        "c/bind/report.c",
+        "c/bind/runtime.c",
+        "c/bind/task.c",
+        "c/bind/wait.c",
+        "c/core/heap.c",
+        "c/core/histogram.c",
+        "c/core/instance.c",
+        "c/core/limiter.c",
+        "c/core/memory.c",
+        "c/core/port.c",
+        "c/core/slab.c",
+        "c/core/space.c",
+        "c/core/ticket.c",
+        "c/event/lookup.c",
+        "c/event/loop.c",
+        "c/event/watch.c",
+      },
+      incdirs = { "c/include", "$(LIBEVENT_INCDIR)" },
+      libdirs = { "$(LIBEVENT_LIBDIR)" },
+      libraries = { "event_core", "event_extra" },
+    },
+    ["weir.cli.chart"] = "lua/weir/cli/chart.lua",
+    ["weir.cli.main"] = "lua/weir/cli/main.lua",
+    ["weir.cli.run"] = "lua/weir/cli/run.lua",
+    ["weir"] = "lua/weir/init.lua",
+    ["weir.map"] = "lua/weir/map.lua",
+    ["weir.stack"] = "lua/weir/stack.lua",
+    ["weir.tcp"] = "lua/weir/tcp.lua",
+  },
+  install = { bin = { weir = "lua/bin/weir" } },
+}
