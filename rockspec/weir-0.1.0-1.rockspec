@@ -32,6 +32,7 @@ build = {
         "c/bind/call.c",
         "c/bind/drive.c",
         "c/bind/fiber.c",
+        "c/bind/held.c",
         "c/bind/host.c",
         "c/bind/interrupt.c",
         "c/bind/limiter.c",

@@ -160,33 +160,51 @@ static int rate_limit(lua_State *L) {
 
 /* --- requests ------------------------------------------------------------- */
 
-static void prepare_to_wait(lua_State *L, weir_lua *W, int index,
-                            uint32_t *fiber) {
+/* Raises where nothing can wait; otherwise the fiber that will. */
+static uint32_t prepare_to_wait(lua_State *L, weir_lua *W, int index) {
+  uint32_t fiber;
   bind_limiter_field(L, index, BIND_LIMITER_LABEL);
   lua_pushfstring(L, "a call limited by '%s'", lua_tostring(L, -1));
-  *fiber = bind_wait_prepare(L, W, lua_tostring(L, -1));
+  fiber = bind_wait_prepare(L, W, lua_tostring(L, -1));
   lua_pop(L, 2);
+  return fiber;
+}
+
+/* A request from a coroutine that is no running task, or from none at all. */
+static weir_verdict request_outside(lua_State *L, weir_lua *W, int index,
+                                    weir_request *request, uint32_t *fiber,
+                                    weir_ticket *ticket) {
+  const bind_limiter *self = lua_touserdata(L, index);
+  uint64_t now = bind_now(W, self->timed || request->deadline);
+  int verdict;
+  *fiber = 0;
+  if (weir_peek(W->port, self->handle, request, now) == WEIR_WAITING) {
+    *fiber = prepare_to_wait(L, W, index);
+    request->cookie = bind_fiber_id(W, *fiber);
+    now = bind_now(W, true);
+  }
+  verdict = weir_acquire(W->port, self->handle, request, now, ticket);
+  if (*fiber && verdict != WEIR_WAITING) bind_wait_skip(L, W, *fiber);
+  if (verdict < 0) luaL_error(L, "weir: %s", weir_error_text(verdict));
+  return (weir_verdict)verdict;
 }
 
 weir_verdict bind_limiter_request(lua_State *L, weir_lua *W,
                                   const bind_limiter *self, int index,
                                   weir_request *request, uint32_t *fiber,
                                   weir_ticket *ticket) {
-  uint64_t now = bind_now(W, self->timed || request->deadline);
   int verdict;
-  *fiber = 0;
-  if (W->current_co == L && lua_isyieldable(L)) {
-    *fiber = W->current;
-    request->cookie = W->current_id;
-  } else if (weir_peek(W->port, self->handle, request, now) == WEIR_WAITING) {
-    prepare_to_wait(L, W, index, fiber);
-    request->cookie = bind_fiber_id(W, *fiber);
-    now = bind_now(W, true);
+  if (W->current_co != L)
+    return request_outside(L, W, index, request, fiber, ticket);
+  *fiber = W->current;
+  request->cookie = W->current_id;
+  verdict = weir_acquire(W->port, self->handle, request,
+                         bind_now(W, self->timed || request->deadline), ticket);
+  if (verdict == WEIR_WAITING && !lua_isyieldable(L)) {
+    weir_cancel(W->port, *ticket, W->now);
+    prepare_to_wait(L, W, index);
   }
-  verdict = weir_acquire(W->port, self->handle, request, now, ticket);
   if (verdict < 0) luaL_error(L, "weir: %s", weir_error_text(verdict));
-  if (verdict != WEIR_WAITING && *fiber && W->current_co != L)
-    bind_wait_skip(L, W, *fiber);
   return (weir_verdict)verdict;
 }
 

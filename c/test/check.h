@@ -40,20 +40,20 @@ int check_main(int argc, char **argv);
 #define CHECK(cond) check_true(HERE, #cond, (cond))
 
 /* Any two integers; the second is what is wanted. */
-#define CHECK_EQ(got, wanted)                                              \
+#define CHECK_EQ(got, wanted)                                                  \
   check_equal(HERE, #got " == " #wanted, (uint64_t)(got), (uint64_t)(wanted))
 
 #define CHECK_TEXT(got, wanted) check_text(HERE, (got), (wanted))
 
-#define TEST(name)                                                         \
-  static void name(void);                                                  \
-  __attribute__((constructor)) static void register_##name(void) {         \
-    static check_test test = { #name, name, NULL };                        \
-    check_register(&test);                                                 \
-  }                                                                        \
+#define TEST(name)                                                             \
+  static void name(void);                                                      \
+  __attribute__((constructor)) static void register_##name(void) {             \
+    static check_test test = { #name, name, NULL };                            \
+    check_register(&test);                                                     \
+  }                                                                            \
   static void name(void)
 
-#define CHECK_MAIN                                                         \
+#define CHECK_MAIN                                                             \
   int main(int argc, char **argv) { return check_main(argc, argv); }
 
 #endif

@@ -8,9 +8,7 @@
 
 /* --- the report ---------------------------------------------------------- */
 
-static duel_entry *entry(duel *d) {
-  return &d->log[d->step % DUEL_LOG];
-}
+static duel_entry *entry(duel *d) { return &d->log[d->step % DUEL_LOG]; }
 
 uint64_t duel_arg(duel *d, uint64_t value) {
   duel_entry *e = entry(d);

@@ -43,8 +43,7 @@ typedef struct duel {
 
 /* Fights for at most `steps` steps; answers how many, or 0 when they came to
 ** disagree. `check_every`: how many steps between looks at everything. */
-unsigned duel_run(duel *d, choices *from, unsigned steps,
-                  unsigned check_every);
+unsigned duel_run(duel *d, choices *from, unsigned steps, unsigned check_every);
 
 /* --- for the operations (duel_ops.c) ------------------------------------- */
 

@@ -109,9 +109,7 @@ static weir_config pick_config(duel *d) {
 }
 
 /* Whether the allocator failed the engine in this operation. */
-static bool no_memory(const duel *d) {
-  return d->memory.failed > 0;
-}
+static bool no_memory(const duel *d) { return d->memory.failed > 0; }
 
 /* --- what was made ------------------------------------------------------- */
 
@@ -147,14 +145,17 @@ static void op_acquire(duel *d) {
   weir_limiter limiter = duel_arg(d, pick_limiter(d));
   weir_request request = pick_request(d);
   weir_ticket ticket = 1;
-  int answer;
+  int answer, peeked;
   if (ref_tickets_full(&d->model)) {
     op_release(d);
     return;
   }
+  peeked = weir_peek(d->ports[port], limiter, &request, d->now);
   answer = weir_acquire(d->ports[port], limiter, &request, d->now, &ticket);
-  duel_answers(d, answer, ref_acquire(&d->model, port, limiter, &request,
-                                      d->now, no_memory(d)));
+  duel_answers(
+      d, answer,
+      ref_acquire(&d->model, port, limiter, &request, d->now, no_memory(d)));
+  if (!no_memory(d)) duel_same(d, "peek", (uint64_t)peeked, (uint64_t)answer);
   remember_ticket(d, ticket);
 }
 
@@ -166,8 +167,9 @@ static void op_drain(duel *d) {
   int answer;
   if (ref_tickets_full(&d->model)) return;
   answer = weir_drain(d->ports[port], limiter, &request, d->now, &ticket);
-  duel_answers(d, answer, ref_drain(&d->model, port, limiter, &request, d->now,
-                                    no_memory(d)));
+  duel_answers(
+      d, answer,
+      ref_drain(&d->model, port, limiter, &request, d->now, no_memory(d)));
   remember_ticket(d, ticket);
 }
 
@@ -260,7 +262,10 @@ static void op_advance(duel *d) {
 
 static void op_open(duel *d) {
   static const char *const names[] = {
-    NULL, "", "a", "b", /* and of 63 and 64 bytes: */
+    NULL,
+    "",
+    "a",
+    "b", /* and of 63 and 64 bytes: */
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
   };
@@ -270,8 +275,8 @@ static void op_open(duel *d) {
   int answer;
   if (ref_limiters_full(&d->model)) return;
   answer = weir_limiter_open(d->space, names[at], &config, d->now, &limiter);
-  duel_answers(d, answer, ref_open(&d->model, names[at], &config, d->now,
-                                   no_memory(d)));
+  duel_answers(d, answer,
+               ref_open(&d->model, names[at], &config, d->now, no_memory(d)));
   duel_same(d, "a limiter came", limiter != 0, answer == 0);
   if (answer == 0 && !d->broken) remember_limiter(d, limiter);
 }
@@ -311,8 +316,7 @@ static bool is_first_of_limiter(duel *d, const ref_ticket *ticket) {
   for (int i = 0; i < REF_TICKETS; i++) {
     const ref_ticket *other = &d->model.tickets[i];
     if (other->state == WEIR_READY && other->port == ticket->port &&
-        other->limiter == ticket->limiter &&
-        other->decision < ticket->decision)
+        other->limiter == ticket->limiter && other->decision < ticket->decision)
       return false;
   }
   return true;

@@ -55,6 +55,4 @@ void ledger_fail(ledger *books, unsigned count) {
   books->fail_last = books->calls + count;
 }
 
-void ledger_recover(ledger *books) {
-  books->fail_first = 0;
-}
+void ledger_recover(ledger *books) { books->fail_first = 0; }

@@ -126,8 +126,7 @@ bool ref_limiters_full(const reference *model) {
 }
 
 static uint64_t waited(const ref_ticket *ticket) {
-  if (ticket->kind == REF_PARKED || ticket->decided < ticket->arrived)
-    return 0;
+  if (ticket->kind == REF_PARKED || ticket->decided < ticket->arrived) return 0;
   return ticket->decided - ticket->arrived;
 }
 
@@ -317,8 +316,7 @@ int ref_cancel(reference *model, int port, weir_ticket handle, uint64_t now) {
   return 0;
 }
 
-int ref_claim(reference *model, int port, weir_ticket handle,
-              weir_event *out) {
+int ref_claim(reference *model, int port, weir_ticket handle, weir_event *out) {
   ref_ticket *ticket = own_ticket(model, port, handle);
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state == WEIR_HELD) return WEIR_E_STATE;
@@ -352,8 +350,7 @@ int ref_inspect(reference *model, int port, weir_ticket handle,
   if (ticket->limiter >= 0)
     out->limiter = model->limiters[ticket->limiter].handle;
   out->cookie = ticket->cookie;
-  out->since =
-      ticket->state == WEIR_QUEUED ? ticket->arrived : ticket->decided;
+  out->since = ticket->state == WEIR_QUEUED ? ticket->arrived : ticket->decided;
   out->cost = ticket->cost;
   out->state = ticket->state;
   return 0;
@@ -404,7 +401,7 @@ static ref_limiter *make_limiter(reference *model, const char *name) {
   limiter->refs = 0;
   limiter->admitted = limiter->dropped = 0;
   memset(limiter->refused, 0, sizeof limiter->refused);
-  strcpy(limiter->name, name);
+  memcpy(limiter->name, name, strlen(name) + 1);
   model->made = &limiter->handle;
   return limiter;
 }

@@ -182,6 +182,22 @@ TEST(a_deadline_in_the_past_is_no_matter_to_a_free_permit) {
   world_close(&w);
 }
 
+/* That it foresees every verdict is checked with every acquire of the tests. */
+TEST(a_peek_changes_and_counts_nothing) {
+  static const uint32_t costs[] = { 0, 1, 2, 3, WEIR_PERMITS_MAX + 1 };
+  world w;
+  weir_stats before, after;
+  world_open_with(&w, (weir_config){ 2, 0, WEIR_NEVER });
+  HOLD(&w, 1);
+  before = world_stats(&w);
+  for (unsigned i = 0; i < sizeof costs / sizeof *costs; i++)
+    weir_peek(w.port, w.limiter, &REQUEST(.cost = costs[i]), w.now);
+  after = world_stats(&w);
+  SAME(&after, &before);
+  QUIET(&w);
+  world_close(&w);
+}
+
 TEST(a_cookie_comes_back_in_the_event) {
   world w;
   weir_ticket held;

@@ -53,9 +53,7 @@ static const struct {
 
 /* --- the states a ticket can be in: each makes one, alone of its kind ----- */
 
-static weir_ticket held(world *w) {
-  return HOLD(w, 1);
-}
+static weir_ticket held(world *w) { return HOLD(w, 1); }
 
 static weir_ticket queued(world *w) {
   HOLD(w, 1);
@@ -74,9 +72,7 @@ static weir_ticket timed_out(world *w) {
   return ticket;
 }
 
-static weir_ticket parked(world *w) {
-  return PARK(w, w->now + 10);
-}
+static weir_ticket parked(world *w) { return PARK(w, w->now + 10); }
 
 static weir_ticket woken(world *w) {
   weir_ticket ticket = parked(w);
@@ -142,9 +138,7 @@ static weir_ticket record_zero_in_a_grown_space(world *w) {
   return (weir_ticket)0xA5A5A5A5 << 32; /* what fresh memory is filled with */
 }
 
-static weir_ticket no_generation(world *w) {
-  return HOLD(w, 1) & UINT32_MAX;
-}
+static weir_ticket no_generation(world *w) { return HOLD(w, 1) & UINT32_MAX; }
 
 static weir_ticket next_generation(world *w) {
   return HOLD(w, 1) + ((weir_ticket)1 << 32);
@@ -154,9 +148,7 @@ static weir_ticket generation_to_come(world *w) {
   return HOLD(w, 1) + ((weir_ticket)2 << 32);
 }
 
-static weir_ticket record_never_used(world *w) {
-  return HOLD(w, 1) + 1;
-}
+static weir_ticket record_never_used(world *w) { return HOLD(w, 1) + 1; }
 
 static weir_ticket last_of_all(world *w) {
   (void)w;
@@ -171,15 +163,16 @@ static const struct {
   int answers[CALLS];
 } states[] = {
   /*                   release cancel  claim  wake   inspect set_cookie */
-  { "held", held,         { 0, STATE, STATE, STATE, 0, 0 } },
-  { "queued", queued,     { STATE, 0, 0, STATE, 0, 0 } },
-  { "granted", granted,   { STATE, 0, 1, STATE, 0, 0 } },
+  { "held", held, { 0, STATE, STATE, STATE, 0, 0 } },
+  { "queued", queued, { STATE, 0, 0, STATE, 0, 0 } },
+  { "granted", granted, { STATE, 0, 1, STATE, 0, 0 } },
   { "timed out", timed_out, { STATE, 0, 1, STATE, 0, 0 } },
-  { "parked", parked,     { STATE, 0, 0, 0, 0, 0 } },
-  { "woken", woken,       { STATE, 0, 1, STATE, 0, 0 } },
+  { "parked", parked, { STATE, 0, 0, 0, 0, 0 } },
+  { "woken", woken, { STATE, 0, 1, STATE, 0, 0 } },
   { "draining", draining, { STATE, 0, 0, STATE, 0, 0 } },
-  { "drained", drained,   { STATE, 0, 1, STATE, 0, 0 } },
-#define ALL_STALE { STALE, STALE, STALE, STALE, STALE, STALE }
+  { "drained", drained, { STATE, 0, 1, STATE, 0, 0 } },
+#define ALL_STALE                                                              \
+  { STALE, STALE, STALE, STALE, STALE, STALE }
   { "released", released, ALL_STALE },
   { "released and reused", released_and_reused, ALL_STALE },
   { "canceled", canceled, ALL_STALE },
@@ -262,6 +255,7 @@ static void check_no_limiter(world *w, weir_limiter limiter) {
   CHECK_EQ(weir_limiter_drop(w->space, limiter), STALE);
   CHECK_EQ(weir_limiter_stats(w->space, limiter, &stats), STALE);
   CHECK(!weir_limiter_timed(w->space, limiter));
+  CHECK_EQ(weir_peek(w->port, limiter, &request, w->now), STALE);
   CHECK_EQ(weir_acquire(w->port, limiter, &request, w->now, &ticket), STALE);
   CHECK_EQ(ticket, 0);
   ticket = 1;

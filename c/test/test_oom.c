@@ -111,10 +111,9 @@ static void open_all(script *s) {
 static void ask_all(script *s) {
   s->tickets[0] = ask(s, ACQUIRE, 0, WEIR_ADMITTED);
   for (uint64_t i = 1; i < TICKETS; i++)
-    s->tickets[i] = ask(s, ACQUIRE, i % 3 ? 2000 + i : WEIR_NEVER,
-                        WEIR_WAITING);
-  for (uint64_t i = 0; i < PARKED; i++)
-    ask(s, PARK_IT, 2000 + i, WEIR_WAITING);
+    s->tickets[i] =
+        ask(s, ACQUIRE, i % 3 ? 2000 + i : WEIR_NEVER, WEIR_WAITING);
+  for (uint64_t i = 0; i < PARKED; i++) ask(s, PARK_IT, 2000 + i, WEIR_WAITING);
   ask(s, DRAIN_IT, 3000, WEIR_WAITING);
 }
 

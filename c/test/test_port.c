@@ -228,22 +228,21 @@ TEST(a_ticket_says_whose_it_is_and_since_when) {
   weir_event event;
   world_open(&w, 2);
   held = world_acquire(HERE, &w, REQUEST(.cost = 2, .cookie = 8), 0);
-  check_info(&w, held, (weir_ticket_info){ 0, w.limiter, 8, WORLD_START, 2,
-                                           WEIR_HELD });
+  check_info(&w, held,
+             (weir_ticket_info){ 0, w.limiter, 8, WORLD_START, 2, WEIR_HELD });
   w.now = 1100;
   waits = WAIT(&w, 1);
   w.now = 1200;
-  check_info(&w, waits, (weir_ticket_info){ 0, w.limiter, 0, 1100, 1,
-                                            WEIR_QUEUED });
+  check_info(&w, waits,
+             (weir_ticket_info){ 0, w.limiter, 0, 1100, 1, WEIR_QUEUED });
   RELEASE(&w, held);
-  check_info(&w, waits, (weir_ticket_info){ 0, w.limiter, 0, 1200, 1,
-                                            WEIR_READY });
+  check_info(&w, waits,
+             (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_READY });
   w.now = 1300;
   CHECK_EQ(weir_claim(w.port, waits, &event), 1);
-  check_info(&w, waits, (weir_ticket_info){ 0, w.limiter, 0, 1200, 1,
-                                            WEIR_HELD });
-  check_info(&w, PARK(&w, 0), (weir_ticket_info){ 0, 0, 0, 0, 0,
-                                                  WEIR_QUEUED });
+  check_info(&w, waits,
+             (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_HELD });
+  check_info(&w, PARK(&w, 0), (weir_ticket_info){ 0, 0, 0, 0, 0, WEIR_QUEUED });
   world_close(&w);
 }
 

@@ -20,8 +20,11 @@ TEST(each_decision_is_counted_once_under_its_verdict) {
     .in_use = 2,
     .admitted = 3,
     .dropped = 1,
-    .refused = { [WEIR_FULL] = 1, [WEIR_TIMEOUT] = 1, [WEIR_CLOSED] = 2,
-                 [WEIR_CANCELED] = 1, [WEIR_IMPOSSIBLE] = 1 },
+    .refused = { [WEIR_FULL] = 1,
+                 [WEIR_TIMEOUT] = 1,
+                 [WEIR_CLOSED] = 2,
+                 [WEIR_CANCELED] = 1,
+                 [WEIR_IMPOSSIBLE] = 1 },
     .wait = { 1000, 1000, 1000, 1000 },
     .closed = true,
   };
@@ -112,8 +115,7 @@ static bool is_near(uint64_t got, uint64_t wanted) {
   return off <= wanted / 1000 * 32 + wanted % 1000 * 32 / 1000;
 }
 
-static void check_waits(const weir_wait_stats *got, uint64_t *waits,
-                        size_t n) {
+static void check_waits(const weir_wait_stats *got, uint64_t *waits, size_t n) {
   qsort(waits, n, sizeof *waits, compare);
   CHECK_EQ(got->max, waits[n - 1]);
   CHECK(is_near(got->p50, percentile(waits, n, 50)));

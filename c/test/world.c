@@ -69,15 +69,16 @@ bool world_same(check_place place, const weir_stats *got,
 /* A ticket comes exactly with these two verdicts; a drain at rest has none. */
 static void check_ticket(check_place place, int verdict, weir_ticket ticket,
                          bool holds) {
-  bool wanted =
-      verdict == WEIR_WAITING || (verdict == WEIR_ADMITTED && holds);
+  bool wanted = verdict == WEIR_WAITING || (verdict == WEIR_ADMITTED && holds);
   check_equal(place, "a ticket comes", ticket != 0, wanted);
 }
 
 weir_ticket world_acquire(check_place place, world *w, weir_request request,
                           int verdict) {
   weir_ticket ticket = 1;
+  int peeked = weir_peek(w->port, w->limiter, &request, w->now);
   int got = weir_acquire(w->port, w->limiter, &request, w->now, &ticket);
+  check_equal(place, "peeked", (uint64_t)peeked, (uint64_t)got);
   check_equal(place, "verdict", (uint64_t)got, (uint64_t)verdict);
   check_ticket(place, got, ticket, true);
   return ticket;

@@ -41,7 +41,7 @@ weir_stats world_stats(const world *w);
 bool world_same(check_place place, const weir_stats *got,
                 const weir_stats *wanted);
 
-/* Acquires; answers the ticket. */
+/* Acquires, after a peek that must foresee it; answers the ticket. */
 weir_ticket world_acquire(check_place place, world *w, weir_request request,
                           int verdict);
 weir_ticket world_drain(check_place place, world *w, weir_request request,
@@ -56,23 +56,21 @@ void world_counts(check_place place, world *w, uint32_t in_use,
 #define REQUEST(...) ((weir_request){ __VA_ARGS__ })
 
 /* HOLD, WAIT, WAIT_UNTIL answer the ticket that was admitted or queued. */
-#define HOLD(w, n)                                                         \
-  world_acquire(HERE, w, REQUEST(.cost = (n)), WEIR_ADMITTED)
+#define HOLD(w, n) world_acquire(HERE, w, REQUEST(.cost = (n)), WEIR_ADMITTED)
 #define WAIT(w, n) world_acquire(HERE, w, REQUEST(.cost = (n)), WEIR_WAITING)
-#define WAIT_UNTIL(w, n, at)                                               \
+#define WAIT_UNTIL(w, n, at)                                                   \
   world_acquire(HERE, w, REQUEST(.cost = (n), .deadline = (at)), WEIR_WAITING)
-#define REFUSED(w, n, verdict)                                             \
+#define REFUSED(w, n, verdict)                                                 \
   world_acquire(HERE, w, REQUEST(.cost = (n)), verdict)
-#define TRY(w, n, verdict)                                                 \
+#define TRY(w, n, verdict)                                                     \
   world_acquire(HERE, w, REQUEST(.cost = (n), .try_only = true), verdict)
-#define DRAIN(w, at, verdict)                                              \
+#define DRAIN(w, at, verdict)                                                  \
   world_drain(HERE, w, REQUEST(.deadline = (at)), verdict)
 #define PARK(w, at) world_park(HERE, w, at)
 
-#define RELEASE(w, ticket)                                                 \
+#define RELEASE(w, ticket)                                                     \
   CHECK_EQ(weir_release((w)->port, ticket, WEIR_DONE, (w)->now), 0)
-#define CANCEL(w, ticket)                                                  \
-  CHECK_EQ(weir_cancel((w)->port, ticket, (w)->now), 0)
+#define CANCEL(w, ticket) CHECK_EQ(weir_cancel((w)->port, ticket, (w)->now), 0)
 
 /* The next event is this ticket's, with this verdict; there is none. */
 #define NEXT(w, ticket, verdict) world_next(HERE, w, ticket, verdict)
