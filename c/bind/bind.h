@@ -16,7 +16,8 @@
 #include "../core/slab.h"
 #include "compat.h"
 
-typedef enum bind_state { /* of a fiber */
+/* Of a fiber. */
+typedef enum bind_state {
   BIND_RUNNING,  /* being resumed, or in somebody else's hands */
   BIND_RUNNABLE, /* in the run queue: just spawned, or gave way */
   BIND_WAITING,  /* its ticket is not decided */
@@ -51,22 +52,22 @@ typedef struct weir_lua {
   weir_port *port;
   weir_loop *loop; /* NULL until something needs one */
   weir_slab fibers;
-  weir_slab held; /* slots of held permits; see held.c */
+  weir_slab held;               /* slots of held permits; see held.c */
   uint32_t run_first, run_last; /* the run queue, of fiber indices */
-  uint32_t current;       /* the fiber being resumed; 0: none */
-  lua_State *current_co;  /* its coroutine; NULL: none */
-  uint64_t current_id;    /* its handle */
-  lua_State *driver;      /* who resumes */
-  uint64_t now;           /* ns: the turn's time */
-  uint32_t alive;         /* fibers that are not finished */
-  uint32_t sources;       /* fibers that wait for a descriptor or a name */
-  int idle_calls;         /* free call records in the pool */
-  bool failed;            /* bind_fail noted something */
-  bool unclaimed;         /* a task failed, and nobody has seen it yet */
-  bool virtual_time;      /* `now` is given by step */
-  bool driving;           /* coroutines are being resumed */
-  bool running;           /* inside weir.run */
-  bool attached;          /* the loop's base is the program's */
+  uint32_t current;             /* the fiber being resumed; 0: none */
+  lua_State *current_co;        /* its coroutine; NULL: none */
+  uint64_t current_id;          /* its handle */
+  lua_State *driver;            /* who resumes */
+  uint64_t now;                 /* ns: the turn's time */
+  uint32_t alive;               /* fibers that are not finished */
+  uint32_t sources;  /* fibers that wait for a descriptor or a name */
+  int idle_calls;    /* free call records in the pool */
+  bool failed;       /* bind_fail noted something */
+  bool unclaimed;    /* a task failed, and nobody has seen it yet */
+  bool virtual_time; /* `now` is given by step */
+  bool driving;      /* coroutines are being resumed */
+  bool running;      /* inside weir.run */
+  bool attached;     /* the loop's base is the program's */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
 } weir_lua;
@@ -107,8 +108,9 @@ void bind_touch(weir_lua *W);
 /* The libevent host, made if need be; raises where there can be none. */
 weir_loop *bind_loop(lua_State *L, weir_lua *W);
 
-typedef enum bind_table { /* the runtime's tables, in the registry */
-  BIND_FIBERS,   /* [thread] = index: anchors the coroutines that weir resumes */
+/* The runtime's tables, in the registry. */
+typedef enum bind_table {
+  BIND_FIBERS, /* [thread] = index: anchors the coroutines that weir resumes */
   BIND_OUTCOMES, /* [index] = {results, n=} or {error, traceback} */
   BIND_LABELS,   /* [limiter handle] = what people call it */
   BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
@@ -206,8 +208,8 @@ int bind_raise_failure(lua_State *L, weir_lua *W);
 /* Pushes nil and an error object; answers 2. `label` NULL: not a limiter's. */
 typedef struct bind_refusal {
   weir_verdict verdict;
-  const char *label;  /* of the limiter; NULL: another wait */
-  const char *what;   /* what was waited for, if no limiter */
+  const char *label; /* of the limiter; NULL: another wait */
+  const char *what;  /* what was waited for, if no limiter */
   uint64_t waited_ns;
   uint32_t cost, limit, queue; /* of a limiter */
 } bind_refusal;
@@ -268,9 +270,9 @@ typedef struct bind_limiter {
   const void *tag; /* see bind_test */
   weir_lua *W;     /* so that no upvalue has to be looked up */
   weir_limiter handle;
-  uint32_t cost;    /* of a call; 0: the function in the uservalue knows */
-  bool timed;       /* its decisions want the exact time */
-} bind_limiter;     /* uservalue: a table, see limiter.c */
+  uint32_t cost; /* of a call; 0: the function in the uservalue knows */
+  bool timed;    /* its decisions want the exact time */
+} bind_limiter;  /* uservalue: a table, see limiter.c */
 
 typedef struct bind_permit {
   const void *tag;
@@ -278,11 +280,8 @@ typedef struct bind_permit {
   uint64_t slot; /* handle; see held.c; 0: holds nothing (any more) */
 } bind_permit;
 
-enum { /* in a limiter's uservalue table */
-  BIND_LIMITER_LABEL = 1,
-  BIND_LIMITER_COST,
-  BIND_LIMITER_ON_REFUSE
-};
+/* In a limiter's uservalue table. */
+enum { BIND_LIMITER_LABEL = 1, BIND_LIMITER_COST, BIND_LIMITER_ON_REFUSE };
 
 /* The limiter a method was called on; raises "who: expected a limiter". */
 bind_limiter *bind_check_limiter(lua_State *L, const char *who);
@@ -294,8 +293,8 @@ int bind_limiter_field(lua_State *L, int index, int field);
 int bind_limiter_refuse(lua_State *L, weir_lua *W, int index,
                         weir_verdict verdict, uint32_t cost, uint64_t waited);
 
-/* The verdict on a request to the limiter at `index`, with the fiber that will wait if it is WAITING. Raises
-** where it would have to wait and cannot. *ticket and *fiber are set. */
+/* The verdict on a request to the limiter at `index`; WAITING: *fiber is to
+** wait for *ticket. Raises where it would have to wait and cannot. */
 weir_verdict bind_limiter_request(lua_State *L, weir_lua *W,
                                   const bind_limiter *self, int index,
                                   weir_request *request, uint32_t *fiber,
@@ -329,7 +328,7 @@ void bind_push_deadlock(lua_State *L, weir_lua *W);
 /* Pushes "task 3 (crawl.lua:12)". */
 void bind_push_fiber_name(lua_State *L, weir_lua *W, uint64_t id);
 
-/* --- each file adds its functions to the module table on top of L ---------- */
+/* --- each file adds its functions to the module table on top of L --------- */
 
 /* Registers functions with the runtime, which is at index `self`. */
 void bind_register(lua_State *L, int self, const luaL_Reg *functions);

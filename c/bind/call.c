@@ -10,6 +10,15 @@
 */
 #include "bind.h"
 
+/***
+Limit what runs at once.
+@module weir
+*/
+
+/***
+@type limiter
+*/
+
 enum { RECORD = 1, FUNCTION = 2, FIRST_ARGUMENT = 3 };
 enum { IDLE_CALLS_MAX = 256 };
 
@@ -52,7 +61,7 @@ static void give_back(call_record *record) {
 }
 
 /* Keeps the record at the top of L (popped) for another call; `idle` is the
-** stack index of the table. It has its slots already: nothing here allocates. */
+** stack index of the table, which has its places already: no allocation. */
 static void keep_record(lua_State *L, call_record *record, int idle) {
   weir_lua *W = record->W;
   record->returned = false;
@@ -125,8 +134,7 @@ static int wait_k(lua_State *L, int status, lua_KContext id) {
   weir_lua *W = limiter->W;
   bind_result result;
   (void)status;
-  if (!bind_wait_over(L, W, id, &result))
-    return bind_wait_again(L, id, wait_k);
+  if (!bind_wait_over(L, W, id, &result)) return bind_wait_again(L, id, wait_k);
   if (result.verdict == WEIR_ADMITTED)
     return enter(L, lua_touserdata(L, RECORD), result.ticket);
   return refuse(L, W, result.verdict, result.waited_ns);
@@ -134,8 +142,9 @@ static int wait_k(lua_State *L, int status, lua_KContext id) {
 
 /* cost(...) of this call */
 static uint32_t ask_cost(lua_State *L) {
-  static const bind_option option = { "what the cost function returned",
-                                      BIND_COUNT, 1, WEIR_PERMITS_MAX, 0, 0 };
+  static const bind_option option = {
+    "what the cost function returned", BIND_COUNT, 1, WEIR_PERMITS_MAX, 0, 0
+  };
   int arguments = lua_gettop(L) - FUNCTION;
   uint32_t cost;
   luaL_checkstack(L, arguments + 4, "too many arguments");
@@ -166,6 +175,14 @@ static int call(lua_State *L) {
   return refuse(L, W, verdict, 0);
 }
 
+/***
+Limits a function. A call of the limited function waits for its permit, calls
+fn, gives the permit back however fn ends, and returns what fn returned; or, if
+it is refused, `nil` and the refusal, or what `on_refuse` returns.
+@function limiter:wrap
+@tparam function fn
+@treturn function
+*/
 int bind_wrap(lua_State *L) {
   bind_check_limiter(L, "limiter:wrap");
   bind_check_callable(L, 2, "limiter:wrap", "the function to limit");

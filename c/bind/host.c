@@ -8,6 +8,11 @@
 #include "bind.h"
 #include "interrupt.h"
 
+/***
+Limit what runs at once.
+@module weir
+*/
+
 enum { RESUMES_PER_TURN = 256 }; /* then the loop looks at its descriptors */
 
 static const char INTERRUPTED; /* registry key of the value */
@@ -59,8 +64,12 @@ weir_loop *bind_loop(lua_State *L, weir_lua *W) {
 
 /* --- weir.run ------------------------------------------------------------- */
 
-typedef enum run_end { RUN_OVER, RUN_FAILED, RUN_INTERRUPTED, RUN_DEADLOCK }
-run_end;
+typedef enum run_end {
+  RUN_OVER,
+  RUN_FAILED,
+  RUN_INTERRUPTED,
+  RUN_DEADLOCK
+} run_end;
 
 /* Whether anything but a permit can still wake somebody. */
 static bool can_go_on(const weir_lua *W) {
@@ -113,8 +122,7 @@ static int end_run(lua_State *L, weir_lua *W, run_end end) {
   uint32_t failed;
   if (end == RUN_DEADLOCK) bind_push_deadlock(L, W);
   if (end != RUN_OVER) bind_cancel_all(L, W);
-  if (end == RUN_INTERRUPTED)
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &INTERRUPTED);
+  if (end == RUN_INTERRUPTED) lua_rawgetp(L, LUA_REGISTRYINDEX, &INTERRUPTED);
   if (end == RUN_INTERRUPTED || end == RUN_DEADLOCK) return lua_error(L);
   failed = W->failed ? 0 : unclaimed(W);
   if (failed) {
@@ -125,7 +133,18 @@ static int end_run(lua_State *L, weir_lua *W, run_end end) {
   return W->failed ? bind_raise_failure(L, W) : 0;
 }
 
-/* weir.run(main, ...) -> what main returned */
+/***
+Runs a function as a task on a libevent loop, and goes on until all tasks have
+ended. An error in main, or in a task that nobody joins, ends the run: the other
+tasks are canceled and the error is raised here, with the task's own traceback
+if it is a string. If nothing is left to wait for but permits, a report of who
+holds and who waits is raised. Ctrl-C cancels all tasks and raises
+`weir.interrupted`.
+@function run
+@tparam function main
+@param ... its arguments
+@return what main returned
+*/
 static int run(lua_State *L) {
   weir_lua *W = bind_self(L);
   lua_State *driver = W->driver;
@@ -156,12 +175,21 @@ static void set_time(weir_lua *W, uint64_t now) {
   weir_advance(W->port, now);
 }
 
-/* weir.step([now [, budget]]) -> resumed, next deadline (s) | nil */
+/***
+One frame of a program that has a loop of its own: expires what is due, resumes
+whoever may go on, and returns at once. Where `now` is given it is the time from
+then on, for weir.now and all timeouts, and there is no event loop.
+@function step
+@tparam[opt] number now seconds, on any clock that goes forward
+@tparam[opt] integer budget resume at most so many; the others wait for the next
+@treturn integer how many were resumed
+@treturn number when the next deadline is due, in seconds; nil if there is none
+*/
 static int step(lua_State *L) {
   static const bind_option now_option = { .name = "the time",
                                           .kind = BIND_SECONDS };
   static const bind_option budget_option = { "the budget", BIND_COUNT, 1,
-                                             INT32_MAX, 0, 0 };
+                                             INT32_MAX,    0,          0 };
   weir_lua *W = bind_self(L);
   uint64_t now;
   uint32_t budget = INT32_MAX;
@@ -229,7 +257,12 @@ int weir_lua_attach(lua_State *L, struct event_base *base,
   return 0;
 }
 
-/* weir.attach(event_base): as weir_lua_attach; the base as light userdata */
+/***
+Lets tasks run on a libevent loop that the program has; see weir_lua_attach in
+weir_lua.h.
+@function attach
+@param base the event_base, as light userdata
+*/
 static int attach(lua_State *L) {
   bind_self(L);
   if (!lua_islightuserdata(L, 1))
@@ -241,7 +274,10 @@ static int attach(lua_State *L) {
 
 /* --- time ----------------------------------------------------------------- */
 
-/* weir.now() -> seconds on a clock that only goes forward */
+/***
+@function now
+@treturn number seconds, on a clock that only goes forward
+*/
 static int now(lua_State *L) {
   bind_push_seconds(L, bind_now(bind_self(L), true));
   return 1;
@@ -256,7 +292,11 @@ static int sleep_k(lua_State *L, int status, lua_KContext id) {
   return 0;
 }
 
-/* weir.sleep(seconds); 0 lets the others run */
+/***
+Suspends the running task.
+@function sleep
+@tparam number seconds at least so long; 0 lets the others run
+*/
 static int sleep(lua_State *L) {
   static const bind_option option = { .name = "the time to sleep",
                                       .kind = BIND_SECONDS };
@@ -282,7 +322,7 @@ static void set_source(weir_lua *W, uint32_t fiber, void *source, bool lookup) {
 /* A descriptor, or something with a getfd method, as LuaSocket's objects. */
 static int check_fd(lua_State *L, const char *who) {
   static const bind_option option = { "the descriptor", BIND_COUNT, 0,
-                                      INT32_MAX, 0, 0 };
+                                      INT32_MAX,        0,          0 };
   uint32_t fd;
   if (lua_type(L, 1) == LUA_TUSERDATA || lua_type(L, 1) == LUA_TTABLE) {
     if (lua_getfield(L, 1, "getfd") == LUA_TNIL)
@@ -340,7 +380,15 @@ static int watch(lua_State *L, const char *who, bool write) {
   return bind_wait(L, W, fiber, ticket, watch_k);
 }
 
-/* weir.readable(fd, [timeout]) -> true | nil, err */
+/***
+Waits until a descriptor can be read.
+@function readable
+@tparam integer|table fd or an object with a getfd method, as LuaSocket's
+@tparam[opt] number timeout seconds
+@treturn[1] boolean true
+@treturn[2] nil
+@treturn[2] table `code` is timeout
+*/
 static int readable(lua_State *L) {
   if (is_dirty(L)) {
     lua_pushboolean(L, 1);
@@ -349,13 +397,23 @@ static int readable(lua_State *L) {
   return watch(L, "weir.readable", false);
 }
 
-/* weir.writable(fd, [timeout]) -> true | nil, err */
-static int writable(lua_State *L) {
-  return watch(L, "weir.writable", true);
-}
+/***
+Waits until a descriptor can be written.
+@function writable
+@tparam integer|table fd
+@tparam[opt] number timeout seconds
+@treturn[1] boolean true
+@treturn[2] nil
+@treturn[2] table `code` is timeout
+*/
+static int writable(lua_State *L) { return watch(L, "weir.writable", true); }
 
-/* weir.wake(fd) -> how many: ends all waits for a descriptor that is about to
-** be closed, as if it were ready */
+/***
+Ends all waits for a descriptor that is about to be closed, as if it were ready.
+@function wake
+@tparam integer|table fd
+@treturn integer how many tasks waited
+*/
 static int wake(lua_State *L) {
   weir_lua *W = bind_self(L);
   int fd = check_fd(L, "weir.wake");
@@ -390,7 +448,14 @@ static int resolve_k(lua_State *L, int status, lua_KContext id) {
   return pushed;
 }
 
-/* weir.resolve(host) -> { "127.0.0.1", ... } | nil, message */
+/***
+Looks a host name up without blocking the others.
+@function resolve
+@tparam string host
+@treturn[1] table numeric addresses
+@treturn[2] nil
+@treturn[2] string what went wrong
+*/
 static int resolve(lua_State *L) {
   static const bind_option option = { "the host", BIND_TEXT, 1, 255, 0, 0 };
   weir_lua *W = bind_self(L);
@@ -432,10 +497,11 @@ static void set_interrupted(lua_State *L) {
 
 void bind_open_host(lua_State *L, int self) {
   static const luaL_Reg functions[] = {
-    { "run", run },           { "step", step },         { "attach", attach },
-    { "now", now },           { "sleep", sleep },       { "readable", readable },
-    { "writable", writable }, { "resolve", resolve },   { "wake", wake },
-    { NULL, NULL }
+    { "run", run },           { "step", step },
+    { "attach", attach },     { "now", now },
+    { "sleep", sleep },       { "readable", readable },
+    { "writable", writable }, { "resolve", resolve },
+    { "wake", wake },         { NULL, NULL }
   };
   bind_register(L, self, functions);
   set_interrupted(L);

@@ -52,6 +52,4 @@ void bind_interrupt_end(void) {
   runtime = NULL;
 }
 
-bool bind_interrupted(void) {
-  return interrupted != 0;
-}
+bool bind_interrupted(void) { return interrupted != 0; }

@@ -1,9 +1,15 @@
 /*
 ** limiter.c - limiters as Lua sees them.
 */
+
 #include <string.h>
 
 #include "bind.h"
+
+/***
+Limit what runs at once; the others wait their turn.
+@module weir
+*/
 
 static const char LIMITER; /* tag, and registry key of the metatable */
 
@@ -16,13 +22,11 @@ typedef struct settings {
 } settings;
 
 #define AT(field) offsetof(settings, field)
-#define CONCURRENT                                                        \
-  { "concurrent", BIND_COUNT, 1, WEIR_PERMITS_MAX, AT(config.concurrent), \
-    0 }
-#define QUEUE                                                           \
-  { "queue", BIND_COUNT, 0, WEIR_PERMITS_MAX, AT(config.queue),         \
-    WEIR_UNBOUNDED }
-#define TIMEOUT                                                         \
+#define CONCURRENT                                                             \
+  { "concurrent", BIND_COUNT, 1, WEIR_PERMITS_MAX, AT(config.concurrent), 0 }
+#define QUEUE                                                                  \
+  { "queue", BIND_COUNT, 0, WEIR_PERMITS_MAX, AT(config.queue), WEIR_UNBOUNDED }
+#define TIMEOUT                                                                \
   { "timeout", BIND_SECONDS, 0, 0, AT(config.timeout_ns), WEIR_NEVER }
 
 static const bind_option creation[] = {
@@ -35,15 +39,13 @@ static const bind_option creation[] = {
   { NULL, BIND_COUNT, 0, 0, 0, 0 }
 };
 
-static const bind_option changes[] = {
-  CONCURRENT,
-  QUEUE,
-  TIMEOUT,
-  { "cost", BIND_FIXED, 0, 0, 0, 0 },
-  { "name", BIND_FIXED, 0, 0, 0, 0 },
-  { "on_refuse", BIND_FIXED, 0, 0, 0, 0 },
-  { NULL, BIND_COUNT, 0, 0, 0, 0 }
-};
+static const bind_option changes[] = { CONCURRENT,
+                                       QUEUE,
+                                       TIMEOUT,
+                                       { "cost", BIND_FIXED, 0, 0, 0, 0 },
+                                       { "name", BIND_FIXED, 0, 0, 0, 0 },
+                                       { "on_refuse", BIND_FIXED, 0, 0, 0, 0 },
+                                       { NULL, BIND_COUNT, 0, 0, 0, 0 } };
 
 static weir_space *space_of(const weir_lua *W) {
   return weir_port_space(W->port);
@@ -82,7 +84,7 @@ static void push_label(lua_State *L, const char *name) {
   lua_remove(L, -2);
 }
 
-/* Sets the uservalue of the limiter at the top; `options`: stack index, or 0. */
+/* Sets the uservalue of the limiter on top; `options`: stack index, or 0. */
 static void keep(lua_State *L, int options, const settings *s) {
   bind_limiter *self = lua_touserdata(L, -1);
   lua_createtable(L, 3, 0);
@@ -103,15 +105,15 @@ static void keep(lua_State *L, int options, const settings *s) {
   lua_setiuservalue(L, -2, 1);
 }
 
-static int push_limiter(lua_State *L, weir_lua *W, const char *who,
-                        int options, const settings *s) {
+static int push_limiter(lua_State *L, weir_lua *W, const char *who, int options,
+                        const settings *s) {
   bind_limiter *self = lua_newuserdatauv(L, sizeof *self, 1);
   int error;
   *self = (bind_limiter){ .tag = &LIMITER, .W = W, .cost = s->cost };
   lua_rawgetp(L, LUA_REGISTRYINDEX, &LIMITER);
   lua_setmetatable(L, -2);
-  error = weir_limiter_open(space_of(W), s->name, &s->config,
-                            bind_now(W, true), &self->handle);
+  error = weir_limiter_open(space_of(W), s->name, &s->config, bind_now(W, true),
+                            &self->handle);
   if (error) luaL_error(L, "%s: %s", who, weir_error_text(error));
   self->timed = weir_limiter_timed(space_of(W), self->handle);
   keep(L, options, s);
@@ -137,17 +139,45 @@ static int from_count(lua_State *L, weir_lua *W, const char *who) {
   return push_limiter(L, W, who, 0, &s);
 }
 
-/* weir.limiter{ concurrent=, queue=, timeout=, cost=, name=, on_refuse= } */
+/***
+Makes a limiter. It is a decorator: `limiter(fn)` is `limiter:wrap(fn)`.
+@function limiter
+@tparam table options
+@tparam integer options.concurrent permits: how many calls may run at once
+@tparam[opt] integer options.queue how many may wait; `false` or absent: any
+number; 0: nobody
+@tparam[opt] number options.timeout seconds a call waits at most; `false` or
+absent: as long as it takes; 0: not at all
+@tparam[opt=1] integer|function options.cost permits a call takes, or a function
+of the call's arguments that says so
+@tparam[optchain] string options.name what to call it; two of one name are one
+limiter, with the newer options. Without: the file and line it was made at.
+@tparam[optchain] function options.on_refuse `on_refuse(err, ...)`: what a
+refused call of a limited function returns instead of `nil, err`
+@treturn limiter
+*/
 static int new_limiter(lua_State *L) {
   return from_table(L, bind_self(L), "weir.limiter");
 }
 
-/* weir.semaphore(n) */
+/***
+Makes a limiter of n permits and nothing else.
+@function semaphore
+@tparam integer n permits
+@treturn limiter
+*/
 static int new_semaphore(lua_State *L) {
   return from_count(L, bind_self(L), "weir.semaphore");
 }
 
-/* weir.rate_limit(n | {...} | limiter) */
+/***
+The decorator: `local fetch = weir.rate_limit(3)(function(url) ... end)`. One
+decorator is one limiter: all functions it is given share its permits.
+@function rate_limit
+@tparam integer|table|limiter what permits, or the options of @{limiter}, or a
+limiter there is
+@treturn limiter to be called with the function to limit
+*/
 static int rate_limit(lua_State *L) {
   weir_lua *W = bind_self(L);
   lua_settop(L, 1);
@@ -271,8 +301,7 @@ static int request_permit(lua_State *L, const char *who, bool try_only) {
   if (!lua_isnoneornil(L, 2)) read_wishes(L, W, who, &request);
   lua_settop(L, 1);
   permit = bind_permit_new(L, W, lua_upvalueindex(2));
-  verdict =
-      bind_limiter_request(L, W, self, 1, &request, &fiber, &ticket);
+  verdict = bind_limiter_request(L, W, self, 1, &request, &fiber, &ticket);
   if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, acquire_k);
   if (verdict != WEIR_ADMITTED)
     return bind_limiter_refuse(L, W, 1, verdict, request.cost, 0);
@@ -280,19 +309,47 @@ static int request_permit(lua_State *L, const char *who, bool try_only) {
   return 1;
 }
 
-/* limiter:acquire([{ timeout=, cost= }]) -> permit | nil, err */
+/***
+@type limiter
+*/
+
+/***
+Waits for permits.
+@function limiter:acquire
+@tparam[opt] table options
+@tparam[opt] number options.timeout seconds, instead of the limiter's; `false`:
+as long as it takes
+@tparam[opt] integer options.cost permits, instead of the limiter's
+@treturn[1] permit
+@treturn[2] nil
+@treturn[2] table the refusal: `code` is full, timeout, closed, canceled,
+impossible or exhausted; `limiter` its name, `waited` seconds, `cost` and
+`limit` permits; tostring makes a sentence of it
+*/
 static int limiter_acquire(lua_State *L) {
   return request_permit(L, "limiter:acquire", false);
 }
 
-/* limiter:try_acquire([{ cost= }]) -> permit | nil, err */
+/***
+Takes permits if they are free and nobody waits for them; never waits itself.
+@function limiter:try_acquire
+@tparam[opt] table options `cost`, as for @{limiter:acquire}
+@treturn[1] permit
+@treturn[2] nil
+@treturn[2] table the refusal
+*/
 static int limiter_try_acquire(lua_State *L) {
   return request_permit(L, "limiter:try_acquire", true);
 }
 
 /* --- the rest ------------------------------------------------------------- */
 
-/* limiter:set{ concurrent=, queue=, timeout= } */
+/***
+Changes a limiter while it is used. A raised limit admits at once whoever fits;
+a lowered one takes nothing away and admits nobody until enough has come back.
+@function limiter:set
+@tparam table options `concurrent`, `queue` and `timeout`, as for @{limiter}
+*/
 static int limiter_set(lua_State *L) {
   weir_lua *W = bind_self(L);
   bind_limiter *self = bind_check_limiter(L, "limiter:set");
@@ -330,8 +387,14 @@ static void push_waits(lua_State *L, const weir_wait_stats *wait) {
   set_seconds(L, "max", wait->max);
 }
 
-/* limiter:stats() -> { limit=, in_use=, waiting=, admitted=, dropped=,
-** closed=, refused = { full=, timeout=, ... }, wait = { p50=, ... } (s) } */
+/***
+What a limiter does and has done.
+@function limiter:stats
+@treturn table `limit`, `in_use` and `waiting` now; `admitted` and `dropped`
+(gave back by an error or by being dropped) since it was made; `refused`, a
+table by code; `closed`; `wait`, a table of `p50`, `p90`, `p99` and `max`
+seconds over all admitted
+*/
 static int limiter_stats(lua_State *L) {
   weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, "limiter:stats");
@@ -352,7 +415,11 @@ static int limiter_stats(lua_State *L) {
   return 1;
 }
 
-/* limiter:close() */
+/***
+Refuses all who wait and all who come; who holds permits gives them back as
+usual.
+@function limiter:close
+*/
 static int limiter_close(lua_State *L) {
   weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, "limiter:close");
@@ -373,7 +440,15 @@ static int drain_k(lua_State *L, int status, lua_KContext id) {
   return 1;
 }
 
-/* limiter:drain([timeout]) -> true | nil, err */
+/***
+Refuses newcomers, then waits until all others have been served and everything
+has been given back.
+@function limiter:drain
+@tparam[opt] number timeout seconds
+@treturn[1] boolean true
+@treturn[2] nil
+@treturn[2] table the refusal
+*/
 static int limiter_drain(lua_State *L) {
   weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, "limiter:drain");
@@ -388,8 +463,8 @@ static int limiter_drain(lua_State *L) {
     fiber = bind_wait_prepare(L, W, "limiter:drain");
     request.try_only = false;
     request.cookie = bind_fiber_id(W, fiber);
-    verdict = weir_drain(W->port, self->handle, &request, bind_now(W, true),
-                         &ticket);
+    verdict =
+        weir_drain(W->port, self->handle, &request, bind_now(W, true), &ticket);
     if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, drain_k);
     bind_wait_skip(L, W, fiber);
   }
@@ -416,8 +491,7 @@ static int limiter_tostring(lua_State *L) {
 static int limiter_gc(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
   const bind_limiter *self = lua_touserdata(L, 1);
-  if (W->port && self->handle)
-    weir_limiter_drop(space_of(W), self->handle);
+  if (W->port && self->handle) weir_limiter_drop(space_of(W), self->handle);
   return 0;
 }
 
@@ -441,7 +515,7 @@ void bind_open_limiter(lua_State *L, int self) {
                                         { "rate_limit", rate_limit },
                                         { NULL, NULL } };
   static const luaL_Reg methods[] = {
-    { "wrap", bind_wrap },   { "set", limiter_set },
+    { "wrap", bind_wrap },      { "set", limiter_set },
     { "stats", limiter_stats }, { "close", limiter_close },
     { "drain", limiter_drain }, { NULL, NULL }
   };

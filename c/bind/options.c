@@ -71,8 +71,8 @@ static void read_count(lua_State *L, int index, const char *who,
                        const bind_option *option, uint32_t *out) {
   bool alternative = option->kind == BIND_COUNT_OR_FUNCTION;
   if (to_count(L, index, option, out)) return;
-  lua_pushfstring(L, "a whole number from %I to %I%s",
-                  (lua_Integer)option->min, (lua_Integer)option->max,
+  lua_pushfstring(L, "a whole number from %I to %I%s", (lua_Integer)option->min,
+                  (lua_Integer)option->max,
                   alternative ? " or a function" : "");
   bind_expected(L, who, option->name, lua_tostring(L, -1), index);
 }
@@ -151,8 +151,7 @@ static size_t distance(const char *a, const char *b) {
     row[0] = i;
     for (size_t j = 1; j <= length; j++) {
       size_t above = row[j];
-      row[j] = smallest(diagonal + (*a != b[j - 1]), above + 1,
-                        row[j - 1] + 1);
+      row[j] = smallest(diagonal + (*a != b[j - 1]), above + 1, row[j - 1] + 1);
       diagonal = above;
     }
   }
@@ -187,7 +186,8 @@ static int unknown(lua_State *L, int index, const char *who,
     push_description(L, index);
   lua_pushliteral(L, "; known are:");
   for (int i = 0; options[i].name; i++)
-    lua_pushfstring(L, "%s %s", i ? "," : "", options[i].name), lua_concat(L, 2);
+    lua_pushfstring(L, "%s %s", i ? "," : "", options[i].name),
+        lua_concat(L, 2);
   return luaL_error(L, "%s: unknown option %s%s", who, lua_tostring(L, -2),
                     lua_tostring(L, -1));
 }
@@ -208,7 +208,10 @@ void bind_read_options(lua_State *L, int index, const char *who,
   while (lua_next(L, index)) {
     const bind_option *option = find(L, -2, options);
     void *field;
-    if (!option) unknown(L, lua_gettop(L) - 1, who, options);
+    if (!option) {
+      unknown(L, lua_gettop(L) - 1, who, options);
+      return;
+    }
     field = (char *)out + option->offset;
     if (!read_none(L, -1, option, field))
       bind_read_option(L, lua_gettop(L), who, option, field);

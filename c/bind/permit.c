@@ -6,6 +6,15 @@
 */
 #include "bind.h"
 
+/***
+Limit what runs at once.
+@module weir
+*/
+
+/***
+@type permit
+*/
+
 static const char PERMIT; /* tag, and registry key of the metatable */
 
 bind_permit *bind_permit_new(lua_State *L, weir_lua *W, int metatable) {
@@ -44,7 +53,13 @@ static weir_outcome check_outcome(lua_State *L) {
   return WEIR_DONE;
 }
 
-/* permit:release([outcome]) */
+/***
+Gives a permit back; a second time raises. A permit held by a to-be-closed
+variable (`local permit <close> = limiter:acquire()`) or dropped gives itself
+back.
+@function permit:release
+@tparam[opt="done"] string outcome "done", or "dropped" if the work failed
+*/
 static int permit_release(lua_State *L) {
   bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
   weir_outcome outcome;
@@ -70,7 +85,7 @@ static int permit_close(lua_State *L) {
 static int permit_tostring(lua_State *L) {
   const bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
   lua_pushstring(L, self && self->slot ? "weir.permit (held)"
-                                         : "weir.permit (released)");
+                                       : "weir.permit (released)");
   return 1;
 }
 

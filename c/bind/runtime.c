@@ -4,11 +4,13 @@
 #include "../core/memory.h"
 #include "bind.h"
 
-enum { IDLE_CALLS = 256 }; /* slots made at once, so that keeping a call record
+enum {
+  IDLE_CALLS = 256
+}; /* slots made at once, so that keeping a call record
                               never allocates */
 
-static const char RUNTIME;                 /* registry key */
-static const char TABLES[BIND_TABLES];     /* registry keys */
+static const char RUNTIME;             /* registry key */
+static const char TABLES[BIND_TABLES]; /* registry keys */
 
 void bind_push_table(lua_State *L, bind_table which) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES[which]);

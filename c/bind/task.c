@@ -3,6 +3,11 @@
 */
 #include "bind.h"
 
+/***
+Limit what runs at once.
+@module weir
+*/
+
 static const char TASK; /* tag, and registry key of the metatable */
 
 typedef struct task {
@@ -53,7 +58,14 @@ uint32_t bind_spawn(lua_State *L, weir_lua *W, int first) {
   return fiber;
 }
 
-/* weir.spawn(fn, ...) -> task */
+/***
+Starts a task: a coroutine that weir resumes. It first runs at the loop's next
+turn.
+@function spawn
+@tparam function fn
+@param ... its arguments
+@treturn task
+*/
 static int spawn(lua_State *L) {
   weir_lua *W = bind_self(L);
   bind_check_callable(L, 1, "weir.spawn", "the function to run");
@@ -93,13 +105,24 @@ static int join_k(lua_State *L, int status, lua_KContext id) {
   weir_lua *W = bind_self(L);
   bind_result result;
   (void)status;
-  if (!bind_wait_over(L, W, id, &result))
-    return bind_wait_again(L, id, join_k);
+  if (!bind_wait_over(L, W, id, &result)) return bind_wait_again(L, id, join_k);
   if (result.verdict == WEIR_TIMEOUT) return bind_refuse(L, &late);
   return bind_push_result(L, W, check_task(L, "task:join"));
 }
 
-/* task:join([timeout]) -> what fn returned | nil, err; raises what it raised */
+/***
+@type task
+*/
+
+/***
+Waits for the end of a task. If its function raised, join raises the same value.
+An error that nobody joins is raised by @{run}.
+@function task:join
+@tparam[opt] number timeout seconds
+@return[1] what its function returned
+@treturn[2] nil
+@treturn[2] table `code` is timeout, or canceled if the task was
+*/
 static int task_join(lua_State *L) {
   weir_lua *W = bind_self(L);
   uint32_t target = check_task(L, "task:join"), fiber;
@@ -120,10 +143,17 @@ static bool active(const weir_lua *W, uint32_t index) {
   const bind_fiber *fiber = bind_fiber_at(W, index);
   lua_Debug frame;
   if (W->current == index) return true;
-  return lua_status(fiber->co) != LUA_YIELD && lua_getstack(fiber->co, 0, &frame);
+  return lua_status(fiber->co) != LUA_YIELD &&
+         lua_getstack(fiber->co, 0, &frame);
 }
 
-/* task:cancel() -> whether it was still going */
+/***
+Closes a task where it is suspended: it leaves whatever it waits for, its
+to-be-closed variables are closed, its permits come back, all before this
+returns. No pcall inside the task sees it.
+@function task:cancel
+@treturn boolean whether it was still going
+*/
 static int task_cancel(lua_State *L) {
   weir_lua *W = bind_self(L);
   uint32_t index = check_task(L, "task:cancel");
@@ -143,8 +173,10 @@ static const char *status_of(const bind_fiber *fiber) {
   return names[fiber->state];
 }
 
-/* task:status() -> "running", "runnable", "waiting", "done", "failed" or
-** "canceled" */
+/***
+@function task:status
+@treturn string "running", "runnable", "waiting", "done", "failed" or "canceled"
+*/
 static int task_status(lua_State *L) {
   weir_lua *W = bind_self(L);
   uint32_t index = check_task(L, "task:status");
@@ -152,7 +184,10 @@ static int task_status(lua_State *L) {
   return 1;
 }
 
-/* task:traceback() -> where it is, or where it failed; nil if it is over */
+/***
+@function task:traceback
+@treturn string where the task is, or where it failed; nil once it is over
+*/
 static int task_traceback(lua_State *L) {
   weir_lua *W = bind_self(L);
   uint32_t index = check_task(L, "task:traceback");
@@ -192,11 +227,11 @@ static int task_gc(lua_State *L) {
 
 void bind_open_task(lua_State *L, int self) {
   static const luaL_Reg functions[] = { { "spawn", spawn }, { NULL, NULL } };
-  static const luaL_Reg methods[] = {
-    { "join", task_join },           { "cancel", task_cancel },
-    { "status", task_status },       { "traceback", task_traceback },
-    { NULL, NULL }
-  };
+  static const luaL_Reg methods[] = { { "join", task_join },
+                                      { "cancel", task_cancel },
+                                      { "status", task_status },
+                                      { "traceback", task_traceback },
+                                      { NULL, NULL } };
   static const luaL_Reg metamethods[] = { { "__tostring", task_tostring },
                                           { "__gc", task_gc },
                                           { NULL, NULL } };

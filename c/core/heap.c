@@ -55,8 +55,7 @@ static void sift_down(weir_heap *heap, const weir_slab *tickets, uint32_t at,
 }
 
 void weir_heap_fini(weir_heap *heap, const weir_allocator *allocator) {
-  weir_free(allocator, heap->entries,
-            heap->capacity * sizeof(weir_heap_entry));
+  weir_free(allocator, heap->entries, heap->capacity * sizeof(weir_heap_entry));
 }
 
 bool weir_heap_reserve(weir_heap *heap, const weir_allocator *allocator) {

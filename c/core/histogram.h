@@ -11,11 +11,11 @@
 #include <weir.h>
 
 enum {
-  WEIR_HISTOGRAM_LINEAR = 32,    /* values with a bucket of their own */
-  WEIR_HISTOGRAM_STEPS = 16,     /* buckets per power of two above */
-  WEIR_HISTOGRAM_BITS = 48,      /* values are below 2^this */
-  WEIR_HISTOGRAM_BUCKETS =       /* 32 + 16 x (48 - 5) */
-    WEIR_HISTOGRAM_LINEAR + WEIR_HISTOGRAM_STEPS * (WEIR_HISTOGRAM_BITS - 5)
+  WEIR_HISTOGRAM_LINEAR = 32, /* values with a bucket of their own */
+  WEIR_HISTOGRAM_STEPS = 16,  /* buckets per power of two above */
+  WEIR_HISTOGRAM_BITS = 48,   /* values are below 2^this */
+  WEIR_HISTOGRAM_BUCKETS =    /* 32 + 16 x (48 - 5) */
+  WEIR_HISTOGRAM_LINEAR + WEIR_HISTOGRAM_STEPS * (WEIR_HISTOGRAM_BITS - 5)
 };
 
 typedef struct weir_histogram {
@@ -29,7 +29,6 @@ typedef struct weir_histogram {
 void weir_histogram_add(weir_histogram *histogram, uint64_t ns);
 
 /* The percentiles of all that was added, each within 3.2 %; all zero: none. */
-void weir_histogram_read(const weir_histogram *histogram,
-                         weir_wait_stats *out);
+void weir_histogram_read(const weir_histogram *histogram, weir_wait_stats *out);
 
 #endif

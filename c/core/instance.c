@@ -54,8 +54,7 @@ void weir_instance_decide(weir_space *space, uint32_t index,
 static weir_verdict verdict_of_head(const weir_instance_record *instance,
                                     const weir_limiter_record *limiter,
                                     const weir_ticket_record *head) {
-  if (is_drain(head))
-    return instance->in_use ? WEIR_WAITING : WEIR_ADMITTED;
+  if (is_drain(head)) return instance->in_use ? WEIR_WAITING : WEIR_ADMITTED;
   if (head->cost > limiter->config.concurrent) return WEIR_IMPOSSIBLE;
   return weir_instance_fits(instance, limiter, head->cost) ? WEIR_ADMITTED
                                                            : WEIR_WAITING;

@@ -86,8 +86,7 @@ int weir_limiter_set(weir_space *space, weir_limiter handle,
 
 int weir_limiter_config(const weir_space *space, weir_limiter handle,
                         weir_config *out) {
-  const weir_limiter_record *limiter =
-      weir_slab_find(&space->limiters, handle);
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   if (!limiter) return WEIR_E_STALE;
   *out = limiter->config;
   return 0;
@@ -127,15 +126,13 @@ int weir_limiter_drop(weir_space *space, weir_limiter handle) {
 }
 
 bool weir_limiter_timed(const weir_space *space, weir_limiter handle) {
-  const weir_limiter_record *limiter =
-      weir_slab_find(&space->limiters, handle);
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   return limiter && limiter->config.timeout_ns != WEIR_NEVER;
 }
 
 int weir_limiter_stats(const weir_space *space, weir_limiter handle,
                        weir_stats *out) {
-  const weir_limiter_record *limiter =
-      weir_slab_find(&space->limiters, handle);
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   const weir_instance_record *instance;
   if (!limiter) return WEIR_E_STALE;
   instance = weir_instance_at(space, limiter->instance);

@@ -25,13 +25,13 @@ void weir_free(const weir_allocator *allocator, void *block, size_t size) {
   if (block) allocator->resize(allocator->data, block, size, 0);
 }
 
-bool weir_grow(const weir_allocator *allocator, void **base,
-               uint32_t *capacity, size_t element_size, uint32_t first) {
+bool weir_grow(const weir_allocator *allocator, void **base, uint32_t *capacity,
+               size_t element_size, uint32_t first) {
   uint64_t more = *capacity ? *capacity + (uint64_t)*capacity / 2 : first;
   void *block;
   if (more > UINT32_MAX || more > SIZE_MAX / element_size) return false;
-  block = allocator->resize(allocator->data, *base,
-                            *capacity * element_size, more * element_size);
+  block = allocator->resize(allocator->data, *base, *capacity * element_size,
+                            more * element_size);
   if (!block) return false;
   *base = block;
   *capacity = (uint32_t)more;

@@ -15,7 +15,7 @@ void weir_free(const weir_allocator *allocator, void *block, size_t size);
 
 /* Grows the array *base of *capacity elements by half, from at least `first`.
 ** false: no memory or too many elements; nothing changed. */
-bool weir_grow(const weir_allocator *allocator, void **base,
-               uint32_t *capacity, size_t element_size, uint32_t first);
+bool weir_grow(const weir_allocator *allocator, void **base, uint32_t *capacity,
+               size_t element_size, uint32_t first);
 
 #endif

@@ -62,9 +62,7 @@ void weir_port_detach(weir_port *port, uint64_t now) {
   weir_free(&space->allocator, port, sizeof *port);
 }
 
-weir_space *weir_port_space(const weir_port *port) {
-  return port->space;
-}
+weir_space *weir_port_space(const weir_port *port) { return port->space; }
 
 int weir_fd(const weir_port *port) {
   (void)port;

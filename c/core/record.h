@@ -51,14 +51,14 @@ typedef struct weir_instance_record {
 typedef struct weir_limiter_record {
   weir_record record;
   weir_config config;
-  uint32_t instance;                /* index */
-  uint32_t refs;                    /* opens not yet dropped */
-  bool closed;                      /* takes no newcomers */
-  char name[WEIR_NAME_MAX + 1];     /* "": nameless */
-  uint64_t admitted;                /* decisions */
-  uint64_t dropped;                 /* releases with WEIR_DROPPED */
-  uint64_t refused[WEIR_VERDICTS];  /* decisions, by verdict */
-  weir_histogram waits;             /* of the admitted */
+  uint32_t instance;               /* index */
+  uint32_t refs;                   /* opens not yet dropped */
+  bool closed;                     /* takes no newcomers */
+  char name[WEIR_NAME_MAX + 1];    /* "": nameless */
+  uint64_t admitted;               /* decisions */
+  uint64_t dropped;                /* releases with WEIR_DROPPED */
+  uint64_t refused[WEIR_VERDICTS]; /* decisions, by verdict */
+  weir_histogram waits;            /* of the admitted */
 } weir_limiter_record;
 
 /* The part of a port that others write: who may go on. */

@@ -30,8 +30,8 @@ void weir_space_free(weir_space *space) {
 
 const char *weir_verdict_name(int verdict) {
   static const char *const names[WEIR_VERDICTS] = {
-    "admitted",   "waiting", "full",      "timeout", "closed", "canceled",
-    "impossible", "doomed",  "exhausted",
+    "admitted", "waiting",    "full",   "timeout",   "closed",
+    "canceled", "impossible", "doomed", "exhausted",
   };
   return verdict >= 0 && verdict < WEIR_VERDICTS ? names[verdict] : "unknown";
 }

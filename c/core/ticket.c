@@ -64,8 +64,7 @@ static uint32_t cost_of(const weir_request *request) {
 /* Why a request that does not fit now may not wait either; WAITING: it may. */
 static weir_verdict refusal_to_wait(const weir_limiter_record *limiter,
                                     const weir_instance_record *instance,
-                                    const weir_request *request,
-                                    uint64_t now) {
+                                    const weir_request *request, uint64_t now) {
   if (request->try_only) return WEIR_FULL;
   if (limiter->config.queue != WEIR_UNBOUNDED &&
       instance->waiting >= limiter->config.queue)
@@ -106,8 +105,8 @@ static int admit(weir_port *port, weir_limiter_record *limiter,
                  const weir_request *request, uint64_t now, weir_ticket *out) {
   weir_space *space = port->space;
   uint32_t cost = cost_of(request);
-  uint32_t index = new_ticket_of(port, limiter->instance, request, cost,
-                                 WEIR_NEVER, now);
+  uint32_t index =
+      new_ticket_of(port, limiter->instance, request, cost, WEIR_NEVER, now);
   if (!index) return refuse(limiter, WEIR_EXHAUSTED);
   weir_ticket_at(space, index)->state = WEIR_HELD;
   weir_instance_at(space, limiter->instance)->in_use += cost;
@@ -129,8 +128,7 @@ static int enqueue(weir_port *port, weir_limiter_record *limiter,
 
 int weir_acquire(weir_port *port, weir_limiter handle,
                  const weir_request *request, uint64_t now, weir_ticket *out) {
-  weir_limiter_record *limiter =
-      weir_slab_find(&port->space->limiters, handle);
+  weir_limiter_record *limiter = weir_slab_find(&port->space->limiters, handle);
   weir_verdict verdict;
   *out = 0;
   if (!limiter) return WEIR_E_STALE;
@@ -197,8 +195,7 @@ int weir_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
 
 int weir_drain(weir_port *port, weir_limiter handle,
                const weir_request *request, uint64_t now, weir_ticket *out) {
-  weir_limiter_record *limiter =
-      weir_slab_find(&port->space->limiters, handle);
+  weir_limiter_record *limiter = weir_slab_find(&port->space->limiters, handle);
   const weir_instance_record *instance;
   uint64_t deadline = deadline_of(request, WEIR_NEVER, now);
   bool waits;

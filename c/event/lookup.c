@@ -13,11 +13,11 @@
 enum { ADDRESSES_MAX = 16 };
 
 struct weir_lookup {
-  weir_loop *loop;                        /* not owned */
-  weir_ticket ticket;                     /* to be woken */
-  struct evdns_getaddrinfo_request *request; /* NULL: answered */
-  const char *error;                      /* static; NULL: none */
-  int count;                              /* addresses */
+  weir_loop *loop;                                 /* not owned */
+  weir_ticket ticket;                              /* to be woken */
+  struct evdns_getaddrinfo_request *request;       /* NULL: answered */
+  const char *error;                               /* static; NULL: none */
+  int count;                                       /* addresses */
   char addresses[ADDRESSES_MAX][INET6_ADDRSTRLEN]; /* numeric */
 };
 

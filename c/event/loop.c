@@ -21,8 +21,8 @@ static struct event_base *new_base(void) {
   struct event_config *config = event_config_new();
   struct event_base *base;
   if (!config) return NULL;
-  event_config_set_flag(
-      config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
+  event_config_set_flag(config,
+                        EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
   base = event_base_new_with_config(config);
   event_config_free(config);
   return base;
@@ -124,11 +124,9 @@ void weir_loop_touch(weir_loop *loop) {
 }
 
 int weir_loop_once(weir_loop *loop, bool block) {
-  int left = event_base_loop(loop->base,
-                             EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK));
+  int left =
+      event_base_loop(loop->base, EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK));
   return left < 0 ? -1 : left == 0;
 }
 
-void weir_loop_break(weir_loop *loop) {
-  event_base_loopbreak(loop->base);
-}
+void weir_loop_break(weir_loop *loop) { event_base_loopbreak(loop->base); }

@@ -15,8 +15,8 @@ struct weir_loop {
   struct event *timer;     /* the earliest deadline */
   struct event *turn_due;  /* runs the turn; see weir_loop_kick */
   weir_loop_turn_fn *turn;
-  void *data;            /* the turn's */
-  uint64_t armed;        /* ns: what `timer` is set to; WEIR_NEVER: not set */
+  void *data;     /* the turn's */
+  uint64_t armed; /* ns: what `timer` is set to; WEIR_NEVER: not set */
   struct weir_watch *watches; /* all that are not freed */
   struct evdns_base *dns;     /* NULL until a name is looked up */
   bool owns_base;

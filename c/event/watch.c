@@ -6,11 +6,11 @@
 #include "loop.h"
 
 struct weir_watch {
-  weir_loop *loop;      /* not owned */
-  weir_ticket ticket;   /* to be woken */
-  struct event *event;  /* one-shot */
-  weir_watch *next;     /* in loop->watches */
-  weir_watch **link;    /* what points here */
+  weir_loop *loop;     /* not owned */
+  weir_ticket ticket;  /* to be woken */
+  struct event *event; /* one-shot */
+  weir_watch *next;    /* in loop->watches */
+  weir_watch **link;   /* what points here */
 };
 
 static void wake(weir_watch *watch) {

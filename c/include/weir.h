@@ -77,12 +77,12 @@ extern "C" {
 
 /* What became of a request; the one vocabulary of C, Lua and metrics. */
 typedef enum weir_verdict {
-  WEIR_ADMITTED,   /* holds its permits; give them back with weir_release */
-  WEIR_WAITING,    /* in the queue; weir_next will tell */
-  WEIR_FULL,       /* would have to wait and may not: the queue's bound, a try */
-  WEIR_TIMEOUT,    /* the deadline came first */
-  WEIR_CLOSED,     /* the limiter takes no more requests */
-  WEIR_CANCELED,   /* withdrawn by its owner */
+  WEIR_ADMITTED, /* holds its permits; give them back with weir_release */
+  WEIR_WAITING,  /* in the queue; weir_next will tell */
+  WEIR_FULL,     /* would have to wait and may not: the queue's bound, a try */
+  WEIR_TIMEOUT,  /* the deadline came first */
+  WEIR_CLOSED,   /* the limiter takes no more requests */
+  WEIR_CANCELED, /* withdrawn by its owner */
   WEIR_IMPOSSIBLE, /* asks for more than the limit can ever give */
   WEIR_DOOMED,     /* cannot be admitted before its deadline */
   WEIR_EXHAUSTED,  /* the space has no room for another ticket */
@@ -130,7 +130,8 @@ typedef struct weir_config {
   uint64_t timeout_ns; /* how long a request waits unless it says; or NEVER */
 } weir_config;
 
-#define WEIR_CONFIG_INIT { 1, WEIR_UNBOUNDED, WEIR_NEVER }
+#define WEIR_CONFIG_INIT                                                       \
+  { 1, WEIR_UNBOUNDED, WEIR_NEVER }
 
 /* One request; all zero is a request for one permit, waiting as configured. */
 typedef struct weir_request {
@@ -282,18 +283,19 @@ WEIR_API int weir_claim(weir_port *port, weir_ticket ticket, weir_event *out);
 
 /* --- looking ------------------------------------------------------------- */
 
-typedef struct weir_wait_stats { /* over all admitted, at once or after a wait;
-                                    percentiles within 3.2 %, ns */
+/* Waits of all admitted, also of those who were at once; percentiles within
+** 3.2 %, max exact; ns. */
+typedef struct weir_wait_stats {
   uint64_t p50, p90, p99, max;
 } weir_wait_stats;
 
 typedef struct weir_stats {
-  uint32_t limit;                   /* permits */
-  uint32_t in_use;                  /* permits held or granted */
-  uint32_t waiting;                 /* tickets in the queue */
-  uint64_t admitted;                /* since the limiter was made */
-  uint64_t dropped;                 /* releases with WEIR_DROPPED */
-  uint64_t refused[WEIR_VERDICTS];  /* by verdict; a request counts once, by
+  uint32_t limit;                  /* permits */
+  uint32_t in_use;                 /* permits held or granted */
+  uint32_t waiting;                /* tickets in the queue */
+  uint64_t admitted;               /* since the limiter was made */
+  uint64_t dropped;                /* releases with WEIR_DROPPED */
+  uint64_t refused[WEIR_VERDICTS]; /* by verdict; a request counts once, by
                                        its first decision: CANCELED is one
                                        withdrawn while it was in the queue */
   weir_wait_stats wait;
@@ -303,7 +305,8 @@ typedef struct weir_stats {
 WEIR_API int weir_limiter_stats(const weir_space *space, weir_limiter limiter,
                                 weir_stats *out);
 
-typedef enum weir_state { /* of a ticket */
+/* Of a ticket. */
+typedef enum weir_state {
   WEIR_FREE,
   WEIR_QUEUED, /* waits for its limiter or, parked, for weir_wake */
   WEIR_READY,  /* decided; its event is not taken yet */

@@ -1,5 +1,5 @@
 --- weir.map: a function over a list, one task per item.
--- @submodule weir
+-- @module weir
 local core = require "weir.core"
 
 local function cancel_all(tasks)

@@ -1,5 +1,5 @@
 --- weir.stack: several decorators as one.
--- @submodule weir
+-- @module weir
 
 local function is_callable(value)
   local meta = getmetatable(value)

@@ -1,0 +1,157 @@
+/*
+** floor.c - the Lua module benchfloor: the least that what weir does could
+** cost, for run.lua to set beside what it does cost.
+*/
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "timers.h"
+
+int luaopen_benchfloor(lua_State *L);
+
+#define OBJECT "benchfloor.object"
+
+/* object:take() -> object: a checked method call */
+static int object_take(lua_State *L) {
+  luaL_checkudata(L, 1, OBJECT);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* object:give(): another one */
+static int object_give(lua_State *L) {
+  luaL_checkudata(L, 1, OBJECT);
+  return 0;
+}
+
+/* benchfloor.object() */
+static int object(lua_State *L) {
+  static const luaL_Reg methods[] = { { "take", object_take },
+                                      { "give", object_give },
+                                      { NULL, NULL } };
+  lua_newuserdatauv(L, sizeof(int), 0);
+  if (luaL_newmetatable(L, OBJECT)) {
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* --- coroutines, driven by a bare ready list ------------------------------- */
+
+typedef struct node { /* a coroutine in a list */
+  struct node *next;
+  lua_State *co;
+  int resumed; /* in this round */
+} node;
+
+typedef struct list { /* first in, first out */
+  node *first, *last;
+} list;
+
+static void append(list *to, node *n) {
+  n->next = NULL;
+  if (to->first)
+    to->last->next = n;
+  else
+    to->first = n;
+  to->last = n;
+}
+
+static node *pop(list *from) {
+  node *n = from->first;
+  if (n) from->first = n->next;
+  return n;
+}
+
+/* A list of the threads in the table at stack index 1; pushes its memory. */
+static list take_threads(lua_State *L) {
+  lua_Integer n = luaL_len(L, 1);
+  node *nodes = lua_newuserdatauv(L, (size_t)n * sizeof *nodes, 0);
+  list all = { NULL, NULL };
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_rawgeti(L, 1, i + 1);
+    nodes[i] = (node){ .co = lua_tothread(L, -1) };
+    append(&all, &nodes[i]);
+    lua_pop(L, 1);
+  }
+  return all;
+}
+
+/* Whether the coroutine goes on; raises its error. */
+static int resume(lua_State *L, lua_State *co) {
+  int results, status = lua_resume(co, L, 0, &results);
+  if (status == LUA_YIELD) {
+    lua_pop(co, results);
+    return 1;
+  }
+  lua_xmove(co, L, 1);
+  if (status != LUA_OK) lua_error(L);
+  return 0;
+}
+
+/*
+** benchfloor.rounds({thread, ...}, abreast) -> what the first to end returned
+** Resumes each coroutine twice in a round, `abreast` of them at a time taking
+** turns: the order in which a limiter with as many permits lets them run, and
+** nothing but that order.
+*/
+static int rounds(lua_State *L) {
+  list rest = take_threads(L), ready = { NULL, NULL };
+  lua_Integer abreast = luaL_checkinteger(L, 2);
+  node *n;
+  while (abreast-- > 0) append(&ready, pop(&rest));
+  while ((n = pop(&ready)) != NULL && resume(L, n->co)) {
+    if (n->resumed++) {
+      n->resumed = 0;
+      append(&rest, n);
+      n = pop(&rest);
+    }
+    append(&ready, n);
+  }
+  return 1;
+}
+
+/* benchfloor.resume({thread, ...}): each once */
+static int resume_all(lua_State *L) {
+  list all = take_threads(L);
+  int top = lua_gettop(L);
+  for (node *n; (n = pop(&all)) != NULL; lua_settop(L, top)) resume(L, n->co);
+  return 0;
+}
+
+/* --- timers ---------------------------------------------------------------- */
+
+/* Reads n whole numbers from the table at `index`, less `base`. */
+static uint32_t *take_numbers(lua_State *L, int index, uint32_t n,
+                              uint32_t base) {
+  uint32_t *numbers = lua_newuserdatauv(L, n * sizeof *numbers, 0);
+  for (uint32_t i = 0; i < n; i++) {
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
+    numbers[i] = (uint32_t)lua_tointeger(L, -1) - base;
+    lua_pop(L, 1);
+  }
+  return numbers;
+}
+
+/* benchfloor.timers(order, delays in microseconds) -> seconds of CPU time */
+static int timers(lua_State *L) {
+  uint32_t n = (uint32_t)luaL_len(L, 1);
+  const uint32_t *order = take_numbers(L, 1, n, 1);
+  const uint32_t *delays = take_numbers(L, 2, n, 0);
+  lua_pushnumber(L, timers_add_delete(n, order, delays));
+  return 1;
+}
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int luaopen_benchfloor(lua_State *L) {
+  static const luaL_Reg functions[] = { { "object", object },
+                                        { "rounds", rounds },
+                                        { "resume", resume_all },
+                                        { "timers", timers },
+                                        { NULL, NULL } };
+  luaL_newlib(L, functions);
+  return 1;
+}
