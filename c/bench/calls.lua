@@ -1,18 +1,19 @@
 --- Calls that find a permit free: nobody waits, nobody yields.
--- Each function answers the nanoseconds of one operation.
+-- Each function answers the nanoseconds of one of n operations, in a task.
 local floor = require "benchfloor"
-local measure = require "measure"
+local stopwatch = require "stopwatch"
 local weir = require "weir"
-
-local N = 500000
 
 local calls = {}
 
 local sem = weir.semaphore(10)
-local object = floor.object()
 
-function calls.acquire()
-  return measure.ns(N, function(n)
+local function within(n, ...)
+  return weir.run(stopwatch, n, ...)
+end
+
+function calls.acquire(n)
+  return within(n, function()
     for _ = 1, n do
       local permit = sem:acquire()
       permit:release()
@@ -20,26 +21,17 @@ function calls.acquire()
   end)
 end
 
-function calls.two_methods()
-  return measure.ns(N, function(n)
+function calls.methods(n)
+  local object = floor.object()
+  return within(n, function()
     for _ = 1, n do
-      local other = object:take()
-      other:give()
+      local same = object:take()
+      same:give()
     end
   end)
 end
 
 local function trivial(x) return x end
-
-local function call_often(n, fn)
-  for i = 1, n do fn(i) end
-end
-
-local limited = sem(trivial)
-
-function calls.limited()
-  return measure.ns(N, call_often, limited)
-end
 
 local function pass_on(ok, ...)
   if not ok then error(..., 0) end
@@ -50,8 +42,16 @@ local function guarded(...)
   return pass_on(pcall(trivial, ...))
 end
 
-function calls.guarded()
-  return measure.ns(N, call_often, guarded)
+local function call(n, fn)
+  for i = 1, n do fn(i) end
+end
+
+function calls.limited(n)
+  return within(n, call, n, sem(trivial))
+end
+
+function calls.guarded(n)
+  return within(n, call, n, guarded)
 end
 
 return calls

@@ -123,24 +123,18 @@ static int resume_all(lua_State *L) {
 
 /* --- timers ---------------------------------------------------------------- */
 
-/* Reads n whole numbers from the table at `index`, less `base`. */
-static uint32_t *take_numbers(lua_State *L, int index, uint32_t n,
-                              uint32_t base) {
-  uint32_t *numbers = lua_newuserdatauv(L, n * sizeof *numbers, 0);
-  for (uint32_t i = 0; i < n; i++) {
-    lua_rawgeti(L, index, (lua_Integer)i + 1);
-    numbers[i] = (uint32_t)lua_tointeger(L, -1) - base;
-    lua_pop(L, 1);
-  }
-  return numbers;
-}
-
-/* benchfloor.timers(order, delays in microseconds) -> seconds of CPU time */
+/* benchfloor.timers(order, delays in seconds) -> seconds of CPU time */
 static int timers(lua_State *L) {
-  uint32_t n = (uint32_t)luaL_len(L, 1);
-  const uint32_t *order = take_numbers(L, 1, n, 1);
-  const uint32_t *delays = take_numbers(L, 2, n, 0);
-  lua_pushnumber(L, timers_add_delete(n, order, delays));
+  lua_Integer n = luaL_len(L, 1);
+  timers_case *cases = lua_newuserdatauv(L, (size_t)n * sizeof *cases, 0);
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_rawgeti(L, 1, i + 1);
+    lua_rawgeti(L, 2, i + 1);
+    cases[i].deleted = (uint32_t)lua_tointeger(L, -2) - 1;
+    cases[i].delay = timers_interval(lua_tonumber(L, -1));
+    lua_pop(L, 2);
+  }
+  lua_pushnumber(L, timers_add_delete(cases, (size_t)n));
   return 1;
 }
 

@@ -1,6 +1,6 @@
 /*
-** timers.h - the floor under a wait with a deadline: a libevent timer for each
-** waiter, added in order of arrival and deleted in another order.
+** timers.h - the floor under waits with a deadline: a libevent timer for each,
+** added in one order and deleted in another.
 */
 #ifndef WEIR_BENCH_TIMERS_H
 #define WEIR_BENCH_TIMERS_H
@@ -11,8 +11,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-static inline double timers_seconds(void) {
-  return (double)clock() / CLOCKS_PER_SEC; /* of CPU time, as os.clock */
+typedef struct timers_case {
+  struct timeval delay; /* of the i-th timer to be added */
+  uint32_t deleted;     /* index of the i-th timer to be deleted */
+} timers_case;
+
+static inline struct timeval timers_interval(double seconds) {
+  struct timeval t;
+  t.tv_sec = (time_t)seconds;
+  t.tv_usec = (suseconds_t)((seconds - (double)t.tv_sec) * 1e6);
+  return t;
 }
 
 static inline void timers_ignore(evutil_socket_t fd, short what, void *data) {
@@ -21,37 +29,22 @@ static inline void timers_ignore(evutil_socket_t fd, short what, void *data) {
   (void)data;
 }
 
-static inline struct event_base *timers_base(void) {
-  struct event_config *config = event_config_new();
-  struct event_base *base = NULL;
-  if (!config) return NULL;
-  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-  base = event_base_new_with_config(config);
-  event_config_free(config);
-  return base;
-}
-
-/* Adds n timers, deletes them in the order of `order` (indices from 0);
-** `delay_us` says when each is due. Seconds of CPU time, or -1. */
-static inline double timers_add_delete(uint32_t n, const uint32_t *order,
-                                       const uint32_t *delay_us) {
-  struct event_base *base = timers_base();
+/* What n timers take, seconds of CPU time; -1: no memory. */
+static inline double timers_add_delete(const timers_case *cases, size_t n) {
+  struct event_base *base = event_base_new();
   struct event *timers = calloc(n, sizeof *timers);
-  double start, spent = -1;
+  clock_t start, spent = -CLOCKS_PER_SEC;
   if (base && timers) {
-    for (uint32_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
       evtimer_assign(&timers[i], base, timers_ignore, NULL);
-    start = timers_seconds();
-    for (uint32_t i = 0; i < n; i++) {
-      struct timeval delay = { delay_us[i] / 1000000, delay_us[i] % 1000000 };
-      evtimer_add(&timers[i], &delay);
-    }
-    for (uint32_t i = 0; i < n; i++) evtimer_del(&timers[order[i]]);
-    spent = timers_seconds() - start;
+    start = clock();
+    for (size_t i = 0; i < n; i++) evtimer_add(&timers[i], &cases[i].delay);
+    for (size_t i = 0; i < n; i++) evtimer_del(&timers[cases[i].deleted]);
+    spent = clock() - start;
   }
   free(timers);
   if (base) event_base_free(base);
-  return spent;
+  return (double)spent / CLOCKS_PER_SEC;
 }
 
 #endif

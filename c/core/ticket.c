@@ -61,6 +61,10 @@ static uint32_t cost_of(const weir_request *request) {
   return request->cost ? request->cost : 1;
 }
 
+static bool is_due(uint64_t deadline, uint64_t now) {
+  return deadline != WEIR_NEVER && deadline <= now;
+}
+
 /* Why a request that does not fit now may not wait either; WAITING: it may. */
 static weir_verdict refusal_to_wait(const weir_limiter_record *limiter,
                                     const weir_instance_record *instance,
@@ -69,7 +73,7 @@ static weir_verdict refusal_to_wait(const weir_limiter_record *limiter,
   if (limiter->config.queue != WEIR_UNBOUNDED &&
       instance->waiting >= limiter->config.queue)
     return WEIR_FULL;
-  if (deadline_of(request, limiter->config.timeout_ns, now) <= now)
+  if (is_due(deadline_of(request, limiter->config.timeout_ns, now), now))
     return WEIR_TIMEOUT;
   return WEIR_WAITING;
 }
@@ -204,7 +208,7 @@ int weir_drain(weir_port *port, weir_limiter handle,
   if (!limiter) return WEIR_E_STALE;
   instance = weir_instance_at(port->space, limiter->instance);
   waits = instance->in_use || instance->queue.first;
-  if (waits && !request->try_only && deadline > now) {
+  if (waits && !request->try_only && !is_due(deadline, now)) {
     index = new_ticket_of(port, limiter->instance, request, 0, deadline, now);
     if (!index) return WEIR_EXHAUSTED;
   }

@@ -15,7 +15,7 @@
 **     weir_config config = WEIR_CONFIG_INIT;
 **     config.concurrent = 3;
 **     weir_limiter backend;
-**     weir_limiter_open(space, "backend", &config, &backend);
+**     weir_limiter_open(space, "backend", &config, now, &backend);
 **
 **     weir_request request = { .cookie = (uintptr_t)job };
 **     weir_ticket ticket;
@@ -162,7 +162,8 @@ WEIR_API void weir_space_free(weir_space *space);
 ** 65,535 ports are attached. */
 WEIR_API weir_port *weir_port_attach(weir_space *space);
 
-/* Withdraws what the port waits for, gives back what it holds, frees it. */
+/* Withdraws what the port waits for, gives back what it holds (as DROPPED),
+** frees it. */
 WEIR_API void weir_port_detach(weir_port *port, uint64_t now);
 
 WEIR_API weir_space *weir_port_space(const weir_port *port);
@@ -214,14 +215,17 @@ WEIR_API bool weir_limiter_timed(const weir_space *space, weir_limiter limiter);
 /*
 ** Asks for permits. ADMITTED: *out is held. WAITING: *out is in the queue and
 ** an event will come. Every other verdict is a refusal, *out is 0. With others
-** in the queue a newcomer waits behind them even if it would fit.
+** in the queue a newcomer waits behind them even if it would fit. A deadline
+** that has passed matters only to a request that would have to wait: TIMEOUT,
+** or FULL if it might not wait anyway.
 ** WEIR_E_STALE: no such limiter; WEIR_E_CONFIG: the cost is out of range.
 */
 WEIR_API int weir_acquire(weir_port *port, weir_limiter limiter,
                           const weir_request *request, uint64_t now,
                           weir_ticket *out);
 
-/* What weir_acquire would answer now; changes and counts nothing. */
+/* What weir_acquire would answer now, if there is memory for a ticket; changes
+** and counts nothing. */
 WEIR_API int weir_peek(const weir_port *port, weir_limiter limiter,
                        const weir_request *request, uint64_t now);
 
@@ -230,7 +234,8 @@ WEIR_API int weir_set_cookie(weir_port *port, weir_ticket ticket,
                              uint64_t cookie);
 
 /* Gives a held ticket's permits back and marks ready whoever can now go.
-** 0; WEIR_E_STALE (released before), WEIR_E_STATE (not held): no change. */
+** 0; WEIR_E_STALE (released before, or another port's), WEIR_E_STATE (not
+** held): no change. */
 WEIR_API int weir_release(weir_port *port, weir_ticket ticket,
                           weir_outcome outcome, uint64_t now);
 
@@ -241,9 +246,10 @@ WEIR_API int weir_cancel(weir_port *port, weir_ticket ticket, uint64_t now);
 
 /*
 ** Refuses newcomers (CLOSED) and waits until the queue is empty and everything
-** is given back. As weir_acquire, for a ticket that holds nothing: ADMITTED
-** (*out is 0) when idle already, WAITING, TIMEOUT, EXHAUSTED. `request` may
-** carry a cookie, a deadline (0: none) and try_only.
+** is given back. As weir_acquire, for a ticket that holds nothing and is in no
+** statistics: ADMITTED (*out is 0) when idle already, WAITING, FULL, TIMEOUT;
+** or EXHAUSTED, and the limiter is not closed then. `request` may carry a
+** cookie, a deadline (0: none) and try_only.
 */
 WEIR_API int weir_drain(weir_port *port, weir_limiter limiter,
                         const weir_request *request, uint64_t now,
@@ -265,10 +271,13 @@ WEIR_API int weir_wake(weir_port *port, weir_ticket ticket);
 
 /* --- a host's turn ------------------------------------------------------- */
 
-/* Expires what is due; answers the next deadline, or WEIR_NEVER. */
+/* Expires what is due, by deadline and then by arrival; answers the next
+** deadline, or WEIR_NEVER. Nothing else expires anything: whoever was granted
+** before this call is granted. */
 WEIR_API uint64_t weir_advance(weir_port *port, uint64_t now);
 
-/* The next deadline, without expiring anything. */
+/* The next deadline, without expiring anything. Never too late; too early
+** while its ticket is decided and not taken yet. */
 WEIR_API uint64_t weir_deadline(const weir_port *port);
 
 /* Whether weir_next has something to give: the host's cue to take a turn. */
@@ -283,8 +292,8 @@ WEIR_API int weir_claim(weir_port *port, weir_ticket ticket, weir_event *out);
 
 /* --- looking ------------------------------------------------------------- */
 
-/* Waits of all admitted, also of those who were at once; percentiles within
-** 3.2 %, max exact; ns. */
+/* Waits of all admitted, also of those who were at once; nearest-rank
+** percentiles within 3.2 % up to 75 hours, max exact; ns. */
 typedef struct weir_wait_stats {
   uint64_t p50, p90, p99, max;
 } weir_wait_stats;

@@ -1,0 +1,48 @@
+-- Every Lua block of the README is a script that prints what its comments say.
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read "a"
+end
+
+-- The lines a script says it prints: what follows `-->`.
+local function promised(script)
+  local lines = {}
+  for line in script:gmatch "%-%->%s([^\n]+)" do lines[#lines + 1] = line end
+  return lines
+end
+
+-- Runs a script by `weir run` in an empty directory, as script.lua.
+local function output(script)
+  local dir = os.tmpname()
+  os.remove(dir)
+  assert(os.execute("mkdir " .. dir))
+  local file = assert(io.open(dir .. "/script.lua", "w"))
+  file:write(script)
+  file:close()
+  local root = io.popen("pwd"):read "l"
+  local run = io.popen(("cd %s && timeout 20 lua5.4 %s/lua/bin/weir run "
+    .. "script.lua 2>&1"):format(dir, root))
+  local text = run:read "a"
+  local ok = run:close()
+  os.execute("rm -r " .. dir)
+  return ok, text
+end
+
+describe("the README", function()
+  local n = 0
+  for script in read "README.md":gmatch "```lua\n(.-)```" do
+    n = n + 1
+    it("tells the truth in its block " .. n, function()
+      local ok, text = output(script:gsub("weir%.run%(", "weir.run("))
+      assert.is_true(ok, text)
+      local lines = {}
+      for line in text:gmatch "[^\n]+" do
+        lines[#lines + 1] = line:gsub("%s+", " ")
+      end
+      assert.same(promised(script), lines)
+    end)
+  end
+
+  it("has such blocks", function() assert.is_true(n >= 4) end)
+end)
