@@ -1,10 +1,8 @@
 --- Ten permits and many tasks that want them, over and over.
 -- Each function answers the nanoseconds of one hand-off. The tasks go in a
 -- circle, so one of them can hold the watch: while it goes round n times, so
--- does each of the others. Their order has nothing to do with where they are
--- in memory.
+-- does each of the others.
 local floor = require "benchfloor"
-local shuffle = require "shuffle"
 local stopwatch = require "stopwatch"
 local weir = require "weir"
 
@@ -15,7 +13,6 @@ local WARM_UP = 3 -- rounds: everybody has come by
 local handoff = {}
 
 local yield = coroutine.yield
-SHUF = os.getenv "SHUF"
 
 local function watch(body, tasks)
   body(WARM_UP)
@@ -25,9 +22,7 @@ end
 local function run(tasks, body)
   return weir.run(function()
     local others = {}
-    local order = shuffle(tasks)
-    for i = 2, tasks do others[i - 1] = weir.spawn(function() if SHUF then weir.sleep(1e-5*order[i]) end body(math.huge) end) end
-    weir.sleep(1e-5*tasks*2+0.1)
+    for i = 2, tasks do others[i - 1] = weir.spawn(body, math.huge) end
     local ns = watch(body, tasks)
     for _, task in ipairs(others) do task:cancel() end
     return ns
@@ -63,9 +58,7 @@ function handoff.bare(tasks)
   for i = 2, tasks do
     threads[i] = coroutine.create(function() body(math.huge) end)
   end
-  local order, sh = shuffle(tasks), {}
-  for i = 1, tasks do sh[i] = threads[SHUF and order[i] or i] end
-  return floor.rounds(sh, PERMITS)
+  return floor.rounds(threads, PERMITS)
 end
 
 return handoff

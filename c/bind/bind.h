@@ -22,7 +22,8 @@ typedef enum bind_state {
   BIND_RUNNABLE, /* in the run queue: just spawned, or gave way */
   BIND_WAITING,  /* its ticket is not decided */
   BIND_DECIDED,  /* its ticket is; in the run queue unless being resumed */
-  BIND_DONE,     /* returned */
+  BIND_ENDING,   /* its coroutine is being closed */
+  BIND_DONE,     /* returned; from here on it is finished */
   BIND_FAILED,   /* raised */
   BIND_CANCELED  /* closed */
 } bind_state;
@@ -66,6 +67,7 @@ typedef struct weir_lua {
   bool unclaimed;    /* a task failed, and nobody has seen it yet */
   bool virtual_time; /* `now` is given by step */
   bool driving;      /* coroutines are being resumed */
+  bool stepping;     /* inside weir.step: the loop is only polled */
   bool running;      /* inside weir.run */
   bool attached;     /* the loop's base is the program's */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
@@ -112,7 +114,7 @@ weir_loop *bind_loop(lua_State *L, weir_lua *W);
 typedef enum bind_table {
   BIND_FIBERS, /* [thread] = index: anchors the coroutines that weir resumes */
   BIND_OUTCOMES, /* [index] = {results, n=} or {error, traceback} */
-  BIND_LABELS,   /* [limiter handle] = what people call it */
+  BIND_LIMITERS, /* [handle] = limiter, weakly: whose name people want */
   BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
   BIND_HELD,     /* [slot] = permit, weakly; see held.c */
   BIND_TABLES    /* how many there are */
@@ -190,6 +192,10 @@ void bind_cancel(lua_State *L, weir_lua *W, uint32_t fiber);
 
 /* Closes all tasks. */
 void bind_cancel_all(lua_State *L, weir_lua *W);
+
+/* Forgets all errors that nobody has seen: a run that ends by one of them, or
+** by an interrupt, tells no more than one. */
+void bind_claim_all(weir_lua *W);
 
 /* Pushes the outcome of a finished task, or nil. */
 void bind_push_outcome(lua_State *L, uint32_t fiber);
@@ -271,7 +277,6 @@ typedef struct bind_limiter {
   weir_lua *W;     /* so that no upvalue has to be looked up */
   weir_limiter handle;
   uint32_t cost; /* of a call; 0: the function in the uservalue knows */
-  bool timed;    /* its decisions want the exact time */
 } bind_limiter;  /* uservalue: a table, see limiter.c */
 
 typedef struct bind_permit {

@@ -72,14 +72,17 @@ static void wake_joiners(weir_lua *W, bind_fiber *fiber) {
   }
 }
 
+/* Storing the outcome may run the collector, and with it any finalizer: the
+** fiber is finished only afterwards. */
 void bind_finish(lua_State *L, weir_lua *W, uint32_t index, bind_state state) {
-  bind_fiber *fiber = bind_fiber_at(W, index);
+  bind_fiber *fiber;
+  set_outcome(L, index);
+  fiber = bind_fiber_at(W, index);
   fiber->state = (uint8_t)state;
   if (state == BIND_FAILED && !fiber->joiners) W->unclaimed = true;
   bind_run_queue_remove(W, index);
   wake_joiners(W, fiber);
   bind_fiber_unanchor(L, W, index);
-  set_outcome(L, index);
   if (!fiber->handled) bind_forget(L, W, index);
   bind_touch(W);
 }
@@ -119,7 +122,7 @@ static void returned(lua_State *L, weir_lua *W, uint32_t index) {
 
 static void raised(lua_State *L, weir_lua *W, uint32_t index) {
   bind_fiber *fiber = bind_fiber_at(W, index);
-  fiber->state = BIND_FAILED; /* so that the guard leaves it alone */
+  fiber->state = BIND_ENDING;
   push_failure(L, fiber->co);
   bind_finish(L, W, index, BIND_FAILED);
 }
@@ -128,7 +131,7 @@ void bind_cancel(lua_State *L, weir_lua *W, uint32_t index) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   lua_State *co = fiber->co;
   bind_wait_abort(W, index);
-  fiber->state = BIND_CANCELED;
+  fiber->state = BIND_ENDING;
   if (compat_close_thread(co, L) == LUA_OK) {
     lua_pushnil(L);
     bind_finish(L, W, index, BIND_CANCELED);
@@ -142,13 +145,34 @@ void bind_cancel(lua_State *L, weir_lua *W, uint32_t index) {
   }
 }
 
+/* A stranger is not ours to close: its wait ends, and it finds out when its
+** own scheduler resumes it. */
+static void dismiss_stranger(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  if (fiber->state != BIND_WAITING) return;
+  bind_wait_abort(W, index);
+  fiber->verdict = WEIR_CANCELED;
+  fiber->waited = 0;
+  fiber->state = BIND_DECIDED;
+  bind_fiber_unanchor(L, W, index);
+}
+
 void bind_cancel_all(lua_State *L, weir_lua *W) {
   for (uint32_t i = 1; i < W->fibers.used; i++) {
     const bind_fiber *fiber = bind_fiber_at(W, i);
-    if (weir_slab_live(&W->fibers, i) && fiber->task &&
-        fiber->state < BIND_DONE)
+    if (!weir_slab_live(&W->fibers, i) || fiber->state >= BIND_ENDING) continue;
+    if (fiber->task)
       bind_cancel(L, W, i);
+    else
+      dismiss_stranger(L, W, i);
   }
+}
+
+void bind_claim_all(weir_lua *W) {
+  W->failed = false;
+  W->unclaimed = false;
+  for (uint32_t i = 1; i < W->fibers.used; i++)
+    bind_fiber_at(W, i)->claimed = 1;
 }
 
 /* Brings in what the next resume will touch while this one runs. */

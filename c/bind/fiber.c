@@ -11,12 +11,12 @@ uint32_t bind_fiber_new(lua_State *L, weir_lua *W, bool task) {
   bind_fiber *fiber;
   weir_record record;
   uint32_t index;
-  if (!weir_slab_reserve(&W->fibers, &weir_allocator_default))
-    luaL_error(L, "not enough memory");
   bind_push_table(L, BIND_FIBERS);
   lua_pushvalue(L, -2);
-  lua_pushinteger(L, 0); /* a place for it, while nothing is taken yet */
-  lua_rawset(L, -3);
+  lua_pushinteger(L, 0); /* a place, which may run the collector and with it */
+  lua_rawset(L, -3);     /* anything; from here on nothing of Lua's allocates */
+  if (!weir_slab_reserve(&W->fibers, &weir_allocator_default))
+    luaL_error(L, "not enough memory");
   index = weir_slab_take(&W->fibers);
   fiber = bind_fiber_at(W, index);
   record = fiber->record;

@@ -51,7 +51,8 @@ void bind_hold(lua_State *L, bind_permit *permit, weir_ticket ticket,
                int table) {
   weir_lua *W = permit->W;
   uint32_t slot;
-  if (!has_slot(W) && !add_slots(L, W, table)) {
+  while (!has_slot(W)) { /* a finalizer may have taken the new ones */
+    if (add_slots(L, W, table)) continue;
     weir_release(W->port, ticket, WEIR_DROPPED, bind_now(W, false));
     luaL_error(L, "not enough memory");
   }
@@ -107,10 +108,6 @@ void bind_open_held(lua_State *L, int self) {
   weir_lua *W = lua_touserdata(L, self);
   weir_slab_init(&W->held, sizeof(held_slot));
   bind_push_table(L, BIND_HELD);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
   if (!add_slots(L, W, lua_gettop(L))) luaL_error(L, "not enough memory");
   lua_pop(L, 1);
   lua_createtable(L, 0, 1);

@@ -41,7 +41,9 @@ static void report(lua_State *L, weir_lua *W) {
 static void turn(void *data) {
   weir_lua *W = data;
   lua_State *L = W->driver;
-  int top = lua_gettop(L);
+  int top;
+  if (W->stepping) return; /* weir.step resumes, and counts */
+  top = lua_gettop(L);
   if (bind_drive(L, W, RESUMES_PER_TURN) < 0) { /* out of memory */
     lua_pop(L, 1);
     W->failed = true;
@@ -117,20 +119,31 @@ static uint32_t unclaimed(const weir_lua *W) {
   return 0;
 }
 
+/* Pushes the error a run ends with. */
+static void push_end(lua_State *L, weir_lua *W, run_end end) {
+  if (end == RUN_DEADLOCK)
+    bind_push_deadlock(L, W);
+  else if (end == RUN_INTERRUPTED)
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &INTERRUPTED);
+}
+
 /* Ends a run: whatever still goes is closed, whatever failed is raised. */
-static int end_run(lua_State *L, weir_lua *W, run_end end) {
-  uint32_t failed;
-  if (end == RUN_DEADLOCK) bind_push_deadlock(L, W);
-  if (end != RUN_OVER) bind_cancel_all(L, W);
-  if (end == RUN_INTERRUPTED) lua_rawgetp(L, LUA_REGISTRYINDEX, &INTERRUPTED);
-  if (end == RUN_INTERRUPTED || end == RUN_DEADLOCK) return lua_error(L);
-  failed = W->failed ? 0 : unclaimed(W);
-  if (failed) {
-    bind_fiber_at(W, failed)->claimed = 1;
+static void end_run(lua_State *L, weir_lua *W, uint32_t main, run_end end) {
+  uint32_t failed =
+      bind_fiber_at(W, main)->state == BIND_FAILED ? main : unclaimed(W);
+  if (failed && !W->failed) {
     bind_push_outcome(L, failed);
     bind_fail(L, W);
   }
-  return W->failed ? bind_raise_failure(L, W) : 0;
+  push_end(L, W, end);
+  if (end != RUN_OVER) bind_cancel_all(L, W);
+  if (end == RUN_INTERRUPTED || end == RUN_DEADLOCK) {
+    bind_claim_all(W);
+    lua_error(L);
+  }
+  if (!W->failed) return;
+  bind_claim_all(W);
+  bind_raise_failure(L, W);
 }
 
 /***
@@ -162,7 +175,7 @@ static int run(lua_State *L) {
   bind_interrupt_end();
   W->running = false;
   W->driver = driver;
-  end_run(L, W, end);
+  end_run(L, W, main, end);
   return bind_push_result(L, W, main);
 }
 
@@ -173,6 +186,14 @@ static void set_time(weir_lua *W, uint64_t now) {
   W->virtual_time = true;
   W->now = now;
   weir_advance(W->port, now);
+}
+
+/* What descriptors have to say, without waiting for more. */
+static void poll_loop(weir_lua *W) {
+  if (!W->loop) return;
+  W->stepping = true;
+  weir_loop_once(W->loop, false);
+  W->stepping = false;
 }
 
 /***
@@ -204,6 +225,7 @@ static int step(lua_State *L) {
     bind_read_option(L, 1, "weir.step", &now_option, &now);
     set_time(W, now);
   } else {
+    poll_loop(W);
     weir_advance(W->port, bind_now(W, true));
   }
   resumed = bind_drive(L, W, (int)budget);

@@ -45,6 +45,7 @@ void bind_interrupt_begin(weir_lua *W) {
 }
 
 void bind_interrupt_end(void) {
+  interrupted = 0;
   if (!runtime) return;
   sigaction(SIGINT, &libevents, NULL);
   event_free(event); /* libevent puts back what was there before */

@@ -87,12 +87,12 @@ static void push_label(lua_State *L, const char *name) {
 /* Sets the uservalue of the limiter on top; `options`: stack index, or 0. */
 static void keep(lua_State *L, int options, const settings *s) {
   bind_limiter *self = lua_touserdata(L, -1);
-  lua_createtable(L, 3, 0);
-  push_label(L, s->name);
-  bind_push_table(L, BIND_LABELS);
+  bind_push_table(L, BIND_LIMITERS);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, (lua_Integer)self->handle);
   lua_pop(L, 1);
+  lua_createtable(L, 3, 0);
+  push_label(L, s->name);
   lua_rawseti(L, -2, BIND_LIMITER_LABEL);
   if (options && s->cost == 0) {
     lua_getfield(L, options, "cost");
@@ -115,7 +115,6 @@ static int push_limiter(lua_State *L, weir_lua *W, const char *who, int options,
   error = weir_limiter_open(space_of(W), s->name, &s->config, bind_now(W, true),
                             &self->handle);
   if (error) luaL_error(L, "%s: %s", who, weir_error_text(error));
-  self->timed = weir_limiter_timed(space_of(W), self->handle);
   keep(L, options, s);
   bind_touch(W); /* a name known before: the new config may let some go */
   return 1;
@@ -200,12 +199,18 @@ static uint32_t prepare_to_wait(lua_State *L, weir_lua *W, int index) {
   return fiber;
 }
 
+/* Another limiter object of the same name may have changed that meanwhile. */
+static bool needs_exact_time(const weir_lua *W, const bind_limiter *self,
+                             const weir_request *request) {
+  return request->deadline || weir_limiter_timed(space_of(W), self->handle);
+}
+
 /* A request from a coroutine that is no running task, or from none at all. */
 static weir_verdict request_outside(lua_State *L, weir_lua *W, int index,
                                     weir_request *request, uint32_t *fiber,
                                     weir_ticket *ticket) {
   const bind_limiter *self = lua_touserdata(L, index);
-  uint64_t now = bind_now(W, self->timed || request->deadline);
+  uint64_t now = bind_now(W, needs_exact_time(W, self, request));
   int verdict;
   *fiber = 0;
   if (weir_peek(W->port, self->handle, request, now) == WEIR_WAITING) {
@@ -228,8 +233,9 @@ weir_verdict bind_limiter_request(lua_State *L, weir_lua *W,
     return request_outside(L, W, index, request, fiber, ticket);
   *fiber = W->current;
   request->cookie = W->current_id;
-  verdict = weir_acquire(W->port, self->handle, request,
-                         bind_now(W, self->timed || request->deadline), ticket);
+  verdict =
+      weir_acquire(W->port, self->handle, request,
+                   bind_now(W, needs_exact_time(W, self, request)), ticket);
   if (verdict == WEIR_WAITING && !lua_isyieldable(L)) {
     weir_cancel(W->port, *ticket, W->now);
     prepare_to_wait(L, W, index);
@@ -358,7 +364,6 @@ static int limiter_set(lua_State *L) {
   lua_settop(L, 2);
   bind_read_options(L, 2, "limiter:set", changes, &s);
   weir_limiter_set(space_of(W), self->handle, &s.config, bind_now(W, true));
-  self->timed = weir_limiter_timed(space_of(W), self->handle);
   bind_touch(W);
   return 0;
 }

@@ -11,8 +11,10 @@ static void push_source(lua_State *L, lua_State *co) {
   int level = 0;
   while (lua_getstack(co, level, &frame)) level++;
   if (level && lua_getstack(co, level - 1, &frame) &&
-      lua_getinfo(co, "S", &frame) && frame.linedefined >= 0)
+      lua_getinfo(co, "S", &frame) && frame.linedefined > 0)
     lua_pushfstring(L, "%s:%d", frame.short_src, frame.linedefined);
+  else if (level) /* a whole file */
+    lua_pushstring(L, frame.short_src);
   else
     lua_pushliteral(L, "?");
 }
@@ -45,9 +47,13 @@ static void add_place(lua_State *L, const weir_lua *W, uint64_t id) {
 }
 
 static void push_label(lua_State *L, weir_limiter limiter) {
-  bind_push_table(L, BIND_LABELS);
-  lua_rawgeti(L, -1, (lua_Integer)limiter);
-  lua_remove(L, -2);
+  bind_push_table(L, BIND_LIMITERS);
+  if (lua_rawgeti(L, -1, (lua_Integer)limiter) == LUA_TNIL)
+    lua_pushliteral(L, "a limiter that nobody has any more");
+  else
+    bind_limiter_field(L, lua_gettop(L), BIND_LIMITER_LABEL);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
 }
 
 /* Appends one line about a ticket to the string on top of L. */

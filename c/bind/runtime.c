@@ -40,9 +40,17 @@ static int runtime_gc(lua_State *L) {
   return 0;
 }
 
+static void make_weak(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
 static void make_tables(lua_State *L) {
   for (int i = 0; i < BIND_TABLES; i++) {
     lua_createtable(L, i == BIND_IDLE ? IDLE_CALLS : 0, 0);
+    if (i == BIND_HELD || i == BIND_LIMITERS) make_weak(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &TABLES[i]);
   }
 }

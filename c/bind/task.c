@@ -25,12 +25,14 @@ static void push_task(lua_State *L, weir_lua *W, uint32_t fiber) {
   bind_fiber_at(W, fiber)->handled = 1;
 }
 
-static uint32_t check_task(lua_State *L, const char *who) {
+static uint32_t check_task(lua_State *L, weir_lua *W, const char *who) {
   const task *self = bind_test(L, 1, &TASK, sizeof *self);
   if (!self) {
     lua_pushfstring(L, "a task (call it as %s(...))", who);
     bind_expected(L, who, NULL, lua_tostring(L, -1), 1);
   }
+  if (!weir_slab_find(&W->fibers, self->id)) /* in another's finalizer */
+    luaL_error(L, "%s: this task has been collected", who);
   return (uint32_t)self->id;
 }
 
@@ -107,7 +109,7 @@ static int join_k(lua_State *L, int status, lua_KContext id) {
   (void)status;
   if (!bind_wait_over(L, W, id, &result)) return bind_wait_again(L, id, join_k);
   if (result.verdict == WEIR_TIMEOUT) return bind_refuse(L, &late);
-  return bind_push_result(L, W, check_task(L, "task:join"));
+  return bind_push_result(L, W, check_task(L, W, "task:join"));
 }
 
 /***
@@ -125,7 +127,7 @@ An error that nobody joins is raised by @{run}.
 */
 static int task_join(lua_State *L) {
   weir_lua *W = bind_self(L);
-  uint32_t target = check_task(L, "task:join"), fiber;
+  uint32_t target = check_task(L, W, "task:join"), fiber;
   uint64_t deadline = bind_deadline(L, W, 2, "task:join");
   weir_ticket ticket;
   if (bind_fiber_at(W, target)->state >= BIND_DONE)
@@ -156,8 +158,8 @@ returns. No pcall inside the task sees it.
 */
 static int task_cancel(lua_State *L) {
   weir_lua *W = bind_self(L);
-  uint32_t index = check_task(L, "task:cancel");
-  bool going = bind_fiber_at(W, index)->state < BIND_DONE;
+  uint32_t index = check_task(L, W, "task:cancel");
+  bool going = bind_fiber_at(W, index)->state < BIND_ENDING;
   if (going && active(W, index))
     return luaL_error(L, "task:cancel: a task cannot cancel itself; return or "
                          "raise an error instead");
@@ -168,8 +170,8 @@ static int task_cancel(lua_State *L) {
 
 static const char *status_of(const bind_fiber *fiber) {
   static const char *const names[] = { "running",  "runnable", "waiting",
-                                       "runnable", "done",     "failed",
-                                       "canceled" };
+                                       "runnable", "running",  "done",
+                                       "failed",   "canceled" };
   return names[fiber->state];
 }
 
@@ -179,7 +181,7 @@ static const char *status_of(const bind_fiber *fiber) {
 */
 static int task_status(lua_State *L) {
   weir_lua *W = bind_self(L);
-  uint32_t index = check_task(L, "task:status");
+  uint32_t index = check_task(L, W, "task:status");
   lua_pushstring(L, status_of(bind_fiber_at(W, index)));
   return 1;
 }
@@ -190,7 +192,7 @@ static int task_status(lua_State *L) {
 */
 static int task_traceback(lua_State *L) {
   weir_lua *W = bind_self(L);
-  uint32_t index = check_task(L, "task:traceback");
+  uint32_t index = check_task(L, W, "task:traceback");
   const bind_fiber *fiber = bind_fiber_at(W, index);
   if (fiber->state == BIND_FAILED) {
     bind_push_outcome(L, index);
@@ -206,7 +208,7 @@ static int task_traceback(lua_State *L) {
 /* tostring(task) */
 static int task_tostring(lua_State *L) {
   weir_lua *W = bind_self(L);
-  uint32_t index = check_task(L, "tostring");
+  uint32_t index = check_task(L, W, "tostring");
   bind_push_fiber_name(L, W, bind_fiber_id(W, index));
   lua_pushfstring(L, "weir.%s: %s", lua_tostring(L, -1),
                   status_of(bind_fiber_at(W, index)));
@@ -220,7 +222,7 @@ static int task_gc(lua_State *L) {
   bind_fiber *fiber;
   if (!W->port) return 0;
   fiber = bind_fiber_at(W, (uint32_t)self->id);
-  fiber->handled = 0;
+  fiber->handled = 0; /* finished: nobody can join it; else it goes on */
   if (fiber->state >= BIND_DONE) bind_forget(L, W, (uint32_t)self->id);
   return 0;
 }

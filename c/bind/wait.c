@@ -165,7 +165,7 @@ static int guard_close(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
   uint32_t index = W->port ? bind_fiber_of(L, W) : 0;
   bind_fiber *fiber = index ? bind_fiber_at(W, index) : NULL;
-  if (!fiber || fiber->state >= BIND_DONE) return 0;
+  if (!fiber || fiber->state >= BIND_ENDING) return 0;
   bind_wait_abort(W, index);
   if (fiber->task) {
     lua_pushnil(L);
