@@ -170,6 +170,9 @@ $(BUILD)/libweir-lua.so: $(BIND_O) $(HOST_A)
 # A program is one file of c/test, c/fuzz, c/bench or c/examples.
 $(BUILD)/test/%: $(BUILD)/obj/test/%.o $(BUILD)/libcheck.a $(HOST_A)
 	$(call link,,$(EVENT_LIBS))
+$(BUILD)/test/test_lua_%: $(BUILD)/obj/test/test_lua_%.o $(BUILD)/libcheck.a \
+    $(BUILD)/libweir-lua.a $(HOST_A)
+	$(call link,,$(EVENT_LIBS) $(LUA_LIBS))
 $(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/libcheck.a $(HOST_A)
 	$(call link,-fsanitize=fuzzer,$(EVENT_LIBS))
 $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libweir-lua.a $(HOST_A)

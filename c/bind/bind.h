@@ -68,6 +68,7 @@ typedef struct weir_lua {
   bool virtual_time; /* `now` is given by step */
   bool driving;      /* coroutines are being resumed */
   bool stepping;     /* inside weir.step: the loop is only polled */
+  bool sentinel;     /* one is posted; see held.c */
   bool running;      /* inside weir.run */
   bool attached;     /* the loop's base is the program's */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
@@ -80,6 +81,8 @@ typedef struct bind_result {
   weir_ticket ticket; /* held if a limiter admitted */
   uint64_t waited_ns;
   weir_lookup *lookup; /* answered, the caller's to free; or NULL */
+  bool guarded;        /* a stranger's: a guard lies on top of the stack; close
+                          it (which may raise) or leave it to the return */
 } bind_result;
 
 /* The runtime of a C function of the module. */
@@ -312,6 +315,9 @@ bind_permit *bind_permit_new(lua_State *L, weir_lua *W, int metatable);
 ** the ticket is released then. `table`: stack index of BIND_HELD. */
 void bind_hold(lua_State *L, bind_permit *permit, weir_ticket ticket,
                int table);
+
+/* Posts what finds dropped permits after the next collection. Raises. */
+void bind_post_sentinel(lua_State *L, weir_lua *W);
 
 /* Takes the ticket from a permit; 0: it has none. */
 weir_ticket bind_let_go(bind_permit *permit);

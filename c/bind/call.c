@@ -97,8 +97,7 @@ static int leave_k(lua_State *L, int status, lua_KContext record) {
   return leave(L, (call_record *)record);
 }
 
-static int enter(lua_State *L, call_record *record, weir_ticket ticket) {
-  record->ticket = ticket;
+static int enter(lua_State *L, call_record *record) {
   lua_toclose(L, RECORD);
   lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, (lua_KContext)record,
             leave_k);
@@ -132,11 +131,14 @@ static int refuse(lua_State *L, weir_lua *W, weir_verdict verdict,
 static int wait_k(lua_State *L, int status, lua_KContext id) {
   const bind_limiter *limiter = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
   weir_lua *W = limiter->W;
+  call_record *record;
   bind_result result;
   (void)status;
   if (!bind_wait_over(L, W, id, &result)) return bind_wait_again(L, id, wait_k);
-  if (result.verdict == WEIR_ADMITTED)
-    return enter(L, lua_touserdata(L, RECORD), result.ticket);
+  record = lua_touserdata(L, RECORD);
+  record->ticket = result.ticket; /* first, since closing the guard may raise */
+  if (result.guarded) lua_pop(L, 1);
+  if (result.verdict == WEIR_ADMITTED) return enter(L, record);
   return refuse(L, W, result.verdict, result.waited_ns);
 }
 
@@ -170,7 +172,10 @@ static int call(lua_State *L) {
   if (!request.cost) request.cost = ask_cost(L);
   verdict = bind_limiter_request(L, W, limiter, lua_upvalueindex(UP_LIMITER),
                                  &request, &fiber, &ticket);
-  if (verdict == WEIR_ADMITTED) return enter(L, record, ticket);
+  if (verdict == WEIR_ADMITTED) {
+    record->ticket = ticket;
+    return enter(L, record);
+  }
   if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, wait_k);
   return refuse(L, W, verdict, 0);
 }

@@ -89,18 +89,27 @@ static void sweep(lua_State *L, weir_lua *W) {
   bind_touch(W);
 }
 
-/* A sentinel is garbage from the start: the next collection finalizes it. */
-static void push_sentinel(lua_State *L) {
+/* A sentinel is garbage from the start: the next collection finalizes it. (One
+** that revives itself is finalized twice and then no more, by Lua 5.4.4.) Its
+** place on the stack is cleared: a dead slot can come to life again below
+** somebody's frame, and would keep it. */
+void bind_post_sentinel(lua_State *L, weir_lua *W) {
   lua_newuserdatauv(L, 0, 0);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &SENTINEL);
   lua_setmetatable(L, -2);
+  W->sentinel = true;
+  lua_pushnil(L);
+  lua_replace(L, -2);
+  lua_pop(L, 1);
 }
 
+/* Without memory for a new one, the next permit posts it. */
 static int sentinel_gc(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
   if (!W->port) return 0;
+  W->sentinel = false;
   sweep(L, W);
-  push_sentinel(L);
+  bind_post_sentinel(L, W);
   return 0;
 }
 
@@ -115,6 +124,5 @@ void bind_open_held(lua_State *L, int self) {
   lua_pushcclosure(L, sentinel_gc, 1);
   lua_setfield(L, -2, "__gc");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &SENTINEL);
-  push_sentinel(L);
-  lua_pop(L, 1);
+  bind_post_sentinel(L, W);
 }

@@ -290,6 +290,7 @@ static int acquire_k(lua_State *L, int status, lua_KContext id) {
   if (!bind_wait_over(L, W, id, &result))
     return bind_wait_again(L, id, acquire_k);
   if (result.verdict == WEIR_ADMITTED) {
+    lua_pushvalue(L, 2); /* the permit; there may be a guard above it */
     bind_hold(L, lua_touserdata(L, -1), result.ticket, lua_upvalueindex(3));
     return 1;
   }

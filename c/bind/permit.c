@@ -18,7 +18,9 @@ Limit what runs at once.
 static const char PERMIT; /* tag, and registry key of the metatable */
 
 bind_permit *bind_permit_new(lua_State *L, weir_lua *W, int metatable) {
-  bind_permit *self = lua_newuserdatauv(L, sizeof *self, 0);
+  bind_permit *self;
+  if (!W->sentinel) bind_post_sentinel(L, W);
+  self = lua_newuserdatauv(L, sizeof *self, 0);
   self->tag = &PERMIT;
   self->W = W;
   self->slot = 0;

@@ -140,10 +140,8 @@ bool bind_wait_over(lua_State *L, weir_lua *W, lua_KContext id,
   fiber->state = BIND_RUNNING;
   bind_run_queue_remove(W, index);
   end_wait(W, index);
-  if (!fiber->task) {
-    free_stranger(L, W, index);
-    lua_pop(L, 1); /* the guard */
-  }
+  out->guarded = !fiber->task;
+  free_stranger(L, W, index);
   return true;
 }
 

@@ -1,0 +1,204 @@
+/*
+** bench_core.c - the engine alone, from C: bench_core NAME prints the
+** nanoseconds of CPU time that one operation takes. run.lua runs it.
+*/
+#include <stdio.h>
+#include <string.h>
+#include <weir.h>
+
+#include "timers.h"
+
+enum {
+  CALLS = 5000000,
+  WAITERS = 1000, /* in the queue during a hand-off */
+  CROWD = 100000,
+  S_TO_NS = 1000000000
+};
+
+static double ns_since(clock_t start, double operations) {
+  return (double)(clock() - start) * (1e9 / CLOCKS_PER_SEC) / operations;
+}
+
+static void check(bool ok) {
+  if (ok) return;
+  fputs("bench_core: something went wrong\n", stderr);
+  exit(1);
+}
+
+/* --- weir ------------------------------------------------------------------ */
+
+typedef struct world {
+  weir_space *space;
+  weir_port *port;
+  weir_limiter limiter;
+  weir_ticket held; /* the first of its permits */
+} world;
+
+static world new_world(uint32_t permits) {
+  weir_config config = WEIR_CONFIG_INIT;
+  weir_request request = { .cookie = 0 };
+  world w;
+  config.concurrent = permits;
+  w.space = weir_space_new(NULL);
+  check(w.space);
+  w.port = weir_port_attach(w.space);
+  check(w.port && !weir_limiter_open(w.space, NULL, &config, 0, &w.limiter));
+  check(!weir_acquire(w.port, w.limiter, &request, 0, &w.held));
+  return w;
+}
+
+static void free_world(const world *w) {
+  weir_port_detach(w->port, 0);
+  weir_space_free(w->space);
+}
+
+static double free_permit(void) {
+  world w = new_world(10);
+  weir_request request = { .cookie = 1 };
+  weir_ticket ticket;
+  clock_t start = clock();
+  double ns;
+  for (uint64_t now = 0; now < CALLS; now++) {
+    weir_acquire(w.port, w.limiter, &request, now, &ticket);
+    weir_release(w.port, ticket, WEIR_DONE, now);
+  }
+  ns = ns_since(start, CALLS);
+  free_world(&w);
+  return ns;
+}
+
+static double hand_off(void) {
+  world w = new_world(1);
+  weir_request request = { .cookie = 1 };
+  weir_event event = { .ticket = w.held };
+  weir_ticket ticket;
+  clock_t start;
+  double ns;
+  for (int i = 0; i < WAITERS; i++)
+    weir_acquire(w.port, w.limiter, &request, 0, &ticket);
+  start = clock();
+  for (uint64_t now = 0; now < CALLS; now++) {
+    weir_release(w.port, event.ticket, WEIR_DONE, now);
+    check(weir_next(w.port, &event));
+    weir_acquire(w.port, w.limiter, &request, now, &ticket);
+  }
+  ns = ns_since(start, CALLS);
+  free_world(&w);
+  return ns;
+}
+
+/* Each i-th waiter's delay, and the waiter that goes as the i-th. */
+static timers_case *new_cases(void) {
+  timers_case *cases = malloc(CROWD * sizeof *cases);
+  check(cases);
+  srand(2024);
+  for (uint32_t i = 0; i < CROWD; i++) {
+    uint32_t j = (uint32_t)rand() % (i + 1);
+    cases[i].delay = timers_interval(1000 + rand() * (1000.0 / RAND_MAX));
+    cases[i].deleted = cases[j].deleted;
+    cases[j].deleted = i;
+  }
+  return cases;
+}
+
+static double cancel(void) {
+  world w = new_world(1);
+  timers_case *cases = new_cases();
+  weir_ticket *tickets = malloc(CROWD * sizeof *tickets);
+  clock_t start = clock();
+  double ns;
+  check(tickets);
+  for (uint32_t i = 0; i < CROWD; i++) {
+    weir_request request = { .cookie = i };
+    request.deadline = (uint64_t)cases[i].delay.tv_sec * S_TO_NS +
+                       (uint64_t)cases[i].delay.tv_usec * 1000;
+    weir_acquire(w.port, w.limiter, &request, i, &tickets[i]);
+  }
+  for (uint32_t i = 0; i < CROWD; i++)
+    check(!weir_cancel(w.port, tickets[cases[i].deleted], CROWD));
+  ns = ns_since(start, CROWD);
+  free(tickets);
+  free(cases);
+  free_world(&w);
+  return ns;
+}
+
+/* --- floors ---------------------------------------------------------------- */
+
+#if defined(__GNUC__)
+#define CALLED __attribute__((noinline, noclone))
+#else
+#define CALLED
+#endif
+
+typedef struct counter {
+  volatile unsigned in_use; /* permits */
+  unsigned limit;
+} counter;
+
+static CALLED bool counter_take(counter *c) {
+  if (c->in_use >= c->limit) return false;
+  c->in_use++;
+  return true;
+}
+
+static CALLED void counter_give(counter *c) { c->in_use--; }
+
+static double count(void) {
+  counter c = { 0, 10 };
+  clock_t start = clock();
+  for (int i = 0; i < CALLS; i++)
+    if (counter_take(&c)) counter_give(&c);
+  return ns_since(start, CALLS);
+}
+
+typedef struct node {
+  struct node *next;
+} node;
+
+typedef struct list {
+  node *first, *last; /* never empty here */
+} list;
+
+static CALLED void list_push(list *l, node *n) {
+  n->next = NULL;
+  l->last->next = n;
+  l->last = n;
+}
+
+static CALLED node *list_pop(list *l) {
+  node *n = l->first;
+  l->first = n->next;
+  return n;
+}
+
+static double push_pop(void) {
+  static node nodes[WAITERS];
+  list l = { nodes, nodes };
+  clock_t start;
+  for (int i = 1; i < WAITERS; i++) list_push(&l, &nodes[i]);
+  start = clock();
+  for (int i = 0; i < CALLS; i++) list_push(&l, list_pop(&l));
+  return ns_since(start, CALLS);
+}
+
+static double timers(void) {
+  timers_case *cases = new_cases();
+  double ns = timers_add_delete(cases, CROWD) * 1e9 / CROWD;
+  free(cases);
+  return ns;
+}
+
+int main(int argc, char **argv) {
+  static const struct {
+    const char *name;
+    double (*run)(void);
+  } benches[] = { { "free_permit", free_permit }, { "count", count },
+                  { "hand_off", hand_off },       { "push_pop", push_pop },
+                  { "cancel", cancel },           { "timers", timers } };
+  for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
+    if (argc == 2 && strcmp(argv[1], benches[i].name) == 0)
+      return printf("%f\n", benches[i].run()) < 0;
+  fputs("usage: bench_core NAME\n", stderr);
+  return 2;
+}

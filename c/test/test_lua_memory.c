@@ -1,0 +1,120 @@
+/*
+** test_lua_memory.c - the binding when Lua has no memory left.
+**
+** A script that uses most of the module is run again and again, and each time
+** another allocation of Lua's fails, and so does the second attempt that Lua
+** makes after collecting. Whatever the script was doing, afterwards
+** everything can be finished, every permit comes back, and nothing is lost.
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <weir_lua.h>
+
+#include "check.h"
+
+enum { RUNS_MAX = 5000 }; /* the script allocates less often */
+
+typedef struct heap {
+  long countdown; /* allocations until one fails; negative: none will */
+  int failures;   /* how many in a row */
+  bool failed;
+  size_t live; /* bytes */
+} heap;
+
+static void *resize(void *data, void *block, size_t old_size, size_t size) {
+  heap *h = data;
+  if (!block) old_size = 0;
+  if (size > old_size && h->countdown >= 0 && h->countdown-- == 0) {
+    h->failed = true;
+    if (h->failures++ == 0) h->countdown = 0;
+    return NULL;
+  }
+  h->live += size;
+  h->live -= old_size;
+  if (size) return realloc(block, size);
+  free(block);
+  return NULL;
+}
+
+static const char script[] =
+    "local weir = require 'weir.core'\n"
+    "sem = weir.limiter{ concurrent = 2, queue = 9, timeout = 5,\n"
+    "                    on_refuse = function(err) return err.code end }\n"
+    "local limited = sem(function(n, ...) weir.sleep(0.01) return n, ... end)\n"
+    "local tasks = {}\n"
+    "for i = 1, 6 do tasks[i] = weir.spawn(limited, i, nil, i) end\n"
+    "local stranger = coroutine.wrap(function()\n"
+    "  local permit <close> = sem:acquire{ cost = 2 }\n"
+    "  coroutine.yield()\n"
+    "end)\n"
+    "weir.step(0)\n"
+    "stranger()\n"
+    "local dropped = coroutine.wrap(function() sem:acquire() end)\n"
+    "dropped()\n"
+    "tasks[6]:cancel()\n"
+    "local joiner = weir.spawn(function() return tasks[1]:join(1) end)\n"
+    "for frame = 1, 9 do weir.step(frame / 100) end\n"
+    "stranger()\n"
+    "assert(tasks[3]:join() == 3 and joiner:join() == 1)\n"
+    "assert(not tasks[6]:join())\n"
+    "local permit = sem:acquire()\n"
+    "assert(not pcall(sem.acquire, sem, { costs = 1 }))\n"
+    "permit:release()\n"
+    "assert(tostring(sem) and tostring(tasks[1]) and sem:stats().wait.p99)\n"
+    "for i = 1, 40 do sem:try_acquire() end\n"
+    "local late = weir.spawn(function() return sem:drain(2) end)\n"
+    "weir.step(1)\n";
+
+/* Lets all who are left finish, then drops everything. */
+static const char finish[] =
+    "local weir = require 'weir.core'\n"
+    "collectgarbage() collectgarbage()\n"
+    "for s = 1, 20 do pcall(weir.step, s * 10) collectgarbage() end\n"
+    "local stats = sem and sem:stats() or { in_use = 0, waiting = 0 }\n"
+    "assert(stats.in_use == 0, 'in use: ' .. stats.in_use)\n"
+    "assert(stats.waiting == 0, 'waiting: ' .. stats.waiting)\n";
+
+static int open_all(lua_State *L) {
+  luaL_openlibs(L);
+  luaL_requiref(L, "weir.core", luaopen_weir_core, 0);
+  return 0;
+}
+
+static bool succeeds(lua_State *L, const char *code) {
+  if (luaL_dostring(L, code) == LUA_OK) return true;
+  lua_settop(L, 1);
+  return false;
+}
+
+/* Runs the script with the k-th allocation failing; whether one did. */
+static bool run_with(long k) {
+  heap h = { .countdown = -1 };
+  lua_State *L = lua_newstate(resize, &h);
+  bool opened, done;
+  h.countdown = k;
+  lua_pushcfunction(L, open_all);
+  opened = lua_pcall(L, 0, 0, 0) == LUA_OK;
+  lua_settop(L, 0);
+  done = opened && succeeds(L, script);
+  h.countdown = -1;
+  if (!h.failed && !done) printf("# %s\n", lua_tostring(L, -1));
+  CHECK(h.failed || done);
+  lua_settop(L, 0);
+  if (opened && !succeeds(L, finish)) {
+    printf("# allocation %ld failed: %s\n", k, lua_tostring(L, -1));
+    CHECK(!"everything comes back");
+  }
+  lua_close(L);
+  CHECK_EQ(h.live, 0);
+  return h.failed;
+}
+
+TEST(every_allocation_of_lua_fails_once) {
+  long k = 0;
+  while (k < RUNS_MAX && run_with(k)) k++;
+  CHECK(k > 100 && k < RUNS_MAX);
+}
+
+CHECK_MAIN
