@@ -29,36 +29,56 @@ local function run(tasks, body)
   end)
 end
 
-function handoff.permits(tasks)
-  local sem = weir.semaphore(PERMITS)
-  return run(tasks, function(n)
+local function holder(sem)
+  return function(n)
     for _ = 1, n do
       local permit = sem:acquire()
       yield()
       permit:release()
     end
-  end)
+  end
+end
+
+local function caller(fn)
+  return function(n)
+    for _ = 1, n do fn() end
+  end
+end
+
+local function yielder(n)
+  for _ = 1, n do
+    yield()
+    yield()
+  end
+end
+
+function handoff.permits(tasks)
+  return run(tasks, holder(weir.semaphore(PERMITS)))
 end
 
 function handoff.limited(tasks)
-  local limited = weir.semaphore(PERMITS)(yield)
-  return run(tasks, function(n)
-    for _ = 1, n do limited() end
-  end)
+  return run(tasks, caller(weir.semaphore(PERMITS)(yield)))
 end
 
-function handoff.bare(tasks)
-  local function body(n)
-    for _ = 1, n do
-      yield()
-      yield()
-    end
-  end
+-- The same coroutines in the same order, without weir.
+local function run_bare(tasks, body)
   local threads = { coroutine.create(function() return watch(body, tasks) end) }
   for i = 2, tasks do
     threads[i] = coroutine.create(function() body(math.huge) end)
   end
   return floor.rounds(threads, PERMITS)
+end
+
+function handoff.bare(tasks)
+  return run_bare(tasks, yielder)
+end
+
+function handoff.bare_permits(tasks)
+  return run_bare(tasks, holder(floor.semaphore()))
+end
+
+function handoff.bare_limited(tasks)
+  return run_bare(tasks, caller(floor.limit(yield)))
 end
 
 return handoff

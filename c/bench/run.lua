@@ -37,6 +37,14 @@ local rows = {
     { "handoff", "bare", 100 }, "1.4 x" },
   { "the same through the decorator", { "handoff", "limited", 100 },
     { "handoff", "bare", 100 }, "1.4 x" },
+  { "no limiter, but a permit object and two methods, 100 tasks",
+    { "handoff", "bare_permits", 100 }, { "handoff", "bare", 100 },
+    is = "as above; what weir's column shows here is the same C list, while "
+      .. "the coroutines make the calls that ask for a permit and give it "
+      .. "back, and these do nothing but make an object and yield" },
+  { "no limiter, but a call from C with a slot to be closed, 100 tasks",
+    { "handoff", "bare_limited", 100 }, { "handoff", "bare", 100 },
+    is = "likewise, for the decorator" },
   { "memory of a waiting task, bytes", { "crowd", "memory", 100000 },
     { "crowd", "bare_memory", 100000 }, "1.2 x",
     is = "a bare suspended coroutine; both are VmRSS, for each of 100,000" },

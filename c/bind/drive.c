@@ -192,17 +192,22 @@ static int arguments(const bind_fiber *fiber) {
   return lua_gettop(fiber->co) - GUARD - 1; /* the function */
 }
 
+/* The current fiber is a task's: that of a stranger ends with its wait, while
+** the coroutine runs on. */
+static void set_current(weir_lua *W, uint32_t index) {
+  W->current = index;
+  W->current_co = index ? bind_fiber_at(W, index)->co : NULL;
+  W->current_id = index ? bind_fiber_id(W, index) : 0;
+}
+
+/* Answers how many values the coroutine has left, or -1 if it raised. */
 static int resume(lua_State *L, weir_lua *W, uint32_t index, int n) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   int status;
-  W->current = index;
-  W->current_co = fiber->co;
-  W->current_id = bind_fiber_id(W, index);
+  if (fiber->task) set_current(W, index);
   if (fiber->state == BIND_RUNNABLE) fiber->state = BIND_RUNNING;
-  status = lua_resume(W->current_co, L, n, &n);
-  W->current = 0;
-  W->current_co = NULL;
-  W->current_id = 0;
+  status = lua_resume(fiber->co, L, n, &n);
+  set_current(W, 0);
   return status == LUA_OK || status == LUA_YIELD ? n : -1;
 }
 
@@ -276,8 +281,7 @@ int bind_drive(lua_State *L, weir_lua *W, int budget) {
   lua_pushinteger(L, budget);
   status = lua_pcall(L, 2, 1, 0);
   W->driving = false;
-  W->current = 0;
-  W->current_co = NULL;
+  set_current(W, 0);
   if (status != LUA_OK) return -1;
   resumed = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
