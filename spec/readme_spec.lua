@@ -1,5 +1,13 @@
 -- Every Lua block of the README is a script that prints what its comments say.
 
+local ROOT = io.popen("pwd"):read "l"
+local PATH = ROOT .. "/lua/?.lua;" .. ROOT .. "/lua/?/init.lua;;"
+
+-- The module that this spec has, whatever its directory is called.
+local core = package.searchpath("weir.core", package.cpath)
+local CPATH = (core:sub(1, 1) == "/" and core or ROOT .. "/" .. core)
+  :gsub("weir/core%.so$", "?.so") .. ";;"
+
 local function read(path)
   local file <close> = assert(io.open(path))
   return file:read "a"
@@ -21,11 +29,10 @@ local function output(script)
   local file = assert(io.open(dir .. "/script.lua", "w"))
   file:write(script)
   file:close()
-  local root = io.popen("pwd"):read "l"
-  local weir = script:find("weir.run(", 1, true) and ""
-    or root .. "/lua/bin/weir run"
-  local run = io.popen(("cd %s && timeout 20 lua5.4 %s script.lua 2>&1")
-    :format(dir, weir))
+  local command = script:find("weir.run(", 1, true) and "lua5.4"
+    or "lua5.4 " .. ROOT .. "/lua/bin/weir run"
+  local run = io.popen(("cd %s && LUA_PATH='%s' LUA_CPATH='%s' timeout 20 "
+    .. "%s script.lua 2>&1"):format(dir, PATH, CPATH, command))
   local text = run:read "a"
   local ok = run:close()
   os.execute("rm -r " .. dir)

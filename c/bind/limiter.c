@@ -257,6 +257,7 @@ int bind_limiter_refuse(lua_State *L, weir_lua *W, int index,
   bind_limiter_field(L, index, BIND_LIMITER_LABEL);
   refusal.label = lua_tostring(L, -1);
   bind_refuse(L, &refusal);
+  lua_remove(L, -3); /* the label */
   return 2;
 }
 
