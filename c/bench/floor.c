@@ -46,7 +46,7 @@ static int object(lua_State *L) {
   return 1;
 }
 
-/* --- coroutines, driven by a bare ready list ------------------------------- */
+/* --- coroutines, driven by a bare ready list ------------------------------ */
 
 typedef struct node { /* a coroutine in a list */
   struct node *next;
@@ -130,7 +130,7 @@ static int resume_all(lua_State *L) {
   return 0;
 }
 
-/* --- what a limiter's calls cost without a limiter ------------------------- */
+/* --- what a limiter's calls cost without a limiter ------------------------ */
 
 static int ignore(lua_State *L) {
   (void)L;
@@ -204,7 +204,7 @@ static int limit(lua_State *L) {
   return 1;
 }
 
-/* --- timers ---------------------------------------------------------------- */
+/* --- timers --------------------------------------------------------------- */
 
 /* benchfloor.timers(order, delays in seconds) -> seconds of CPU time */
 static int timers(lua_State *L) {

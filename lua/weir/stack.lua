@@ -20,6 +20,12 @@ local function check(decorators)
   end
 end
 
+local function check_function(value, expected)
+  if not is_callable(value) then
+    error(("weir.stack: %s, got %s"):format(expected, type(value)), 3)
+  end
+end
+
 --- Makes one decorator of several, the outermost first: a call asks the first
 -- limiter, then the second, and gives back in the opposite order.
 -- @function stack
@@ -30,7 +36,11 @@ return function(decorators)
   check(decorators)
   local list = table.move(decorators, 1, #decorators, 1, {})
   return function(fn)
-    for i = #list, 1, -1 do fn = list[i](fn) end
+    check_function(fn, "expected a function")
+    for i = #list, 1, -1 do
+      fn = list[i](fn)
+      check_function(fn, ("decorator %d must give a function"):format(i))
+    end
     return fn
   end
 end

@@ -1,0 +1,172 @@
+--- What the specs share. busted loads it before them; WEIR_GC=stress makes the
+-- collector run all the time.
+
+local helper = {}
+
+local LUA = os.getenv "LUA" or "lua5.4"
+local CHILD = "WEIR_SPEC_CHILD" -- set in processes that specs start
+local LIMIT = "timeout -k 1 60" -- seconds; for one of them
+
+if os.getenv "WEIR_GC" == "stress" then
+  collectgarbage("incremental", 1, 1000, 1) -- no pause, in small steps
+  helper.stress = true
+end
+
+--- Collects what nobody has any more, and runs the finalizers.
+function helper.collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+--- A value for a to-be-closed variable: fn(error) is called at its end.
+function helper.closing(fn)
+  return setmetatable({}, { __close = function(_, err) fn(err) end })
+end
+
+--- A function without results that says how often it was called.
+function helper.counter()
+  local calls = 0
+  return function() calls = calls + 1 end, function() return calls end
+end
+
+--- How many permits are held and how many wait, as a list to compare.
+function helper.load(limiter)
+  local stats = limiter:stats()
+  return { stats.in_use, stats.waiting }
+end
+
+--- Starts a coroutine that is no task, and gives it back.
+function helper.stranger(fn, ...)
+  local co = coroutine.create(fn)
+  local ok, err = coroutine.resume(co, ...)
+  if not ok then error(err, 2) end
+  return co
+end
+
+--- Asserts that fn raises a string that starts with the place of the call in
+-- it, a single one, and goes on with `message`, plain text. luassert's own
+-- takes the place off.
+function helper.raises(message, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert(not ok, "expected an error: " .. message)
+  assert(type(err) == "string", "expected a string, got a " .. type(err))
+  local where = debug.getinfo(fn, "S")
+  local file, line, text = err:match "^(.-):(%d+): (.*)"
+  if file ~= where.short_src or text:sub(1, #message) ~= message
+     or tonumber(line) < where.linedefined
+     or tonumber(line) > where.lastlinedefined then
+    error(("expected at %s:%d: %s\ngot %s"):format(
+      where.short_src, where.linedefined, message, err), 2)
+  end
+end
+
+-- == other processes ==========================================================
+
+local function quoted(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- Runs a command line; what it wrote, and its exit code.
+local function run(...)
+  local words = { CHILD .. "=1", ... }
+  words[#words + 1] = "2>&1"
+  local pipe = assert(io.popen(table.concat(words, " ")))
+  local out = pipe:read "a"
+  local _, how, code = pipe:close()
+  return out, how == "exit" and code or 128 + code
+end
+
+local function only_globals(fn)
+  for i = 1, 255 do
+    local name = debug.getupvalue(fn, i)
+    if not name then return end
+    assert(name == "_ENV", "a child has no upvalues, but uses " .. name)
+  end
+end
+
+--- Runs a function, which may use globals only, in a Lua of its own.
+-- @tparam function fn called with the other arguments, as strings
+-- @treturn string what it wrote, to stdout and to stderr
+-- @treturn number its exit code; 128 and more: the signal that ended it
+function helper.child(fn, ...)
+  only_globals(fn)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "wb"))
+  file:write(string.dump(fn))
+  file:close()
+  local words = table.pack(...)
+  for i, word in ipairs(words) do words[i] = quoted(tostring(word)) end
+  local out, code = run("LUA_PATH=" .. quoted(package.path),
+                        "LUA_CPATH=" .. quoted(package.cpath), LIMIT, LUA,
+                        "-l spec.helper", name, table.unpack(words))
+  os.remove(name)
+  return out, code
+end
+
+-- == spec files with a process of their own ===================================
+
+-- The module's path is what only busted's command line knows.
+local function busted(file)
+  local core = package.searchpath("weir.core", package.cpath)
+  local cpath = core:gsub("weir/core", "?")
+  return run(LIMIT, "busted", "--lua=" .. LUA, "--cpath=" .. quoted(cpath),
+             "-o TAP", file)
+end
+
+-- Reads TAP: a list of { name =, ok =, skipped =, text = }; and if it is whole.
+local function results_of(tap)
+  local results, last, whole = {}, nil, false
+  for line in tap:gmatch "[^\n]+" do
+    local bad, name = line:match "^(n?o?t? ?)ok %d+ %- (.*)"
+    if name then
+      local skipped = name:match "^# SKIP (.*)"
+      last = { name = skipped or name, ok = bad == "", skipped = skipped,
+               text = {} }
+      results[#results + 1] = last
+    elseif line:find "^1%.%.%d+$" then
+      whole = true
+    elseif last then
+      table.insert(last.text, line)
+    end
+  end
+  return results, whole
+end
+
+local function repeat_result(env, result)
+  local declare = result.skipped and env.pending or env.it
+  declare(result.name, function()
+    if not result.ok then error(table.concat(result.text, "\n"), 0) end
+  end)
+end
+
+--- Runs the calling spec file in a process of its own and repeats its results
+-- here: for virtual time, which a Lua state that has an event loop cannot have.
+-- @tparam table env the file's _ENV, where busted puts what it declares with
+-- @treturn bool false in that process: the file goes on
+-- @usage if helper.elsewhere(_ENV) then return end
+function helper.elsewhere(env)
+  if os.getenv(CHILD) then return false end
+  local file = debug.getinfo(2, "S").source:sub(2)
+  local tap, code = busted(file)
+  local results, whole = results_of(tap)
+  for _, result in ipairs(results) do repeat_result(env, result) end
+  if not whole or #results == 0 then
+    env.it(file .. " runs to its end", function()
+      error(("exit code %d\n%s"):format(code, tap), 0)
+    end)
+  end
+  return true
+end
+
+-- == virtual time =============================================================
+
+local now = 0
+
+--- Takes the tasks to `time`, which is virtual (seconds); nothing: the same.
+-- Answers what weir.step does.
+function helper.at(time)
+  now = time or now
+  return require "weir".step(now)
+end
+
+return helper
