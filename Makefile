@@ -178,7 +178,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/libcheck.a $(HOST_A)
 $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libweir-lua.a $(HOST_A)
 	$(call link,,$(EVENT_LIBS) $(LUA_LIBS))
 $(BENCH_FLOOR): $(BUILD)/obj/bench/floor.o
-	$(call link,-shared)
+	$(call link,-shared,$(EVENT_LIBS))
 
 -include $(wildcard $(BUILD)/obj/*/*.d)
 
