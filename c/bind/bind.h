@@ -46,6 +46,7 @@ typedef struct bind_fiber {
   uint8_t task : 1;    /* made by spawn */
   uint8_t handled : 1; /* a task object exists that may join it */
   uint8_t claimed : 1; /* somebody saw its error */
+  uint8_t outcome : 1; /* there is one in the table */
 } bind_fiber;
 
 typedef struct weir_lua {
@@ -58,9 +59,10 @@ typedef struct weir_lua {
   uint32_t current;             /* the fiber being resumed; 0: none */
   lua_State *current_co;        /* its coroutine; NULL: none */
   uint64_t current_id;          /* its handle */
-  lua_State *driver;            /* who resumes */
-  uint64_t now;                 /* ns: the turn's time */
-  uint32_t alive;               /* fibers that are not finished */
+  lua_State *ended;  /* whose guard has nothing left to do; NULL: nobody's */
+  lua_State *driver; /* who resumes */
+  uint64_t now;      /* ns: the turn's time */
+  uint32_t alive;    /* fibers that are not finished */
   uint32_t sources;  /* fibers that wait for a descriptor or a name */
   int idle_calls;    /* free call records in the pool */
   bool failed;       /* bind_fail noted something */

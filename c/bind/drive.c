@@ -15,12 +15,18 @@ void bind_push_outcome(lua_State *L, uint32_t index) {
   lua_remove(L, -2);
 }
 
-/* Sets [index] to what is on top of L (popped). */
-static void set_outcome(lua_State *L, uint32_t index) {
+/* Sets [index] to what is on top of L (popped); most tasks end with nothing,
+** and then nothing is stored. */
+static void set_outcome(lua_State *L, const weir_lua *W, uint32_t index) {
+  if (lua_isnil(L, -1) && !bind_fiber_at(W, index)->outcome) {
+    lua_pop(L, 1);
+    return;
+  }
   bind_push_table(L, BIND_OUTCOMES);
   lua_insert(L, -2);
   lua_rawseti(L, -2, index);
   lua_pop(L, 1);
+  bind_fiber_at(W, index)->outcome = 1;
 }
 
 void bind_fail(lua_State *L, weir_lua *W) {
@@ -54,7 +60,7 @@ void bind_forget(lua_State *L, weir_lua *W, uint32_t index) {
     bind_touch(W);
   }
   lua_pushnil(L);
-  set_outcome(L, index);
+  set_outcome(L, W, index);
   weir_slab_give(&W->fibers, index);
 }
 
@@ -76,7 +82,7 @@ static void wake_joiners(weir_lua *W, bind_fiber *fiber) {
 ** fiber is finished only afterwards. */
 void bind_finish(lua_State *L, weir_lua *W, uint32_t index, bind_state state) {
   bind_fiber *fiber;
-  set_outcome(L, index);
+  set_outcome(L, W, index);
   fiber = bind_fiber_at(W, index);
   fiber->state = (uint8_t)state;
   if (state == BIND_FAILED && !fiber->joiners) W->unclaimed = true;
@@ -117,7 +123,9 @@ static void returned(lua_State *L, weir_lua *W, uint32_t index) {
   lua_State *co = fiber->co;
   push_results(L, co, fiber->handled ? lua_gettop(co) - GUARD : 0);
   bind_finish(L, W, index, BIND_DONE);
-  lua_settop(co, 0); /* with the guard, which has nothing left to do */
+  W->ended = co;
+  lua_settop(co, 0); /* with the guard */
+  W->ended = NULL;
 }
 
 static void raised(lua_State *L, weir_lua *W, uint32_t index) {

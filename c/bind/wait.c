@@ -161,7 +161,7 @@ void bind_wait_abort(weir_lua *W, uint32_t index) {
 /* The coroutine L is being closed where it waits, or is done waiting. */
 static int guard_close(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
-  uint32_t index = W->port ? bind_fiber_of(L, W) : 0;
+  uint32_t index = W->port && W->ended != L ? bind_fiber_of(L, W) : 0;
   bind_fiber *fiber = index ? bind_fiber_at(W, index) : NULL;
   if (!fiber || fiber->state >= BIND_ENDING) return 0;
   bind_wait_abort(W, index);
