@@ -39,10 +39,12 @@ typedef struct bind_fiber {
   weir_ticket ticket;  /* what it waits for, or was granted by the wait */
   void *source;        /* a weir_watch or weir_lookup it waits with, or NULL */
   uint64_t waited;     /* ns, once decided */
+  uint32_t cost;       /* permits asked for, once decided */
   uint8_t state;       /* bind_state */
   uint8_t verdict;     /* weir_verdict, once decided */
   uint8_t lookup : 1;  /* `source` is a weir_lookup */
-  uint8_t queued : 1;  /* in the run queue */
+  uint8_t queued : 1;  /* in the run queue, or put off */
+  uint8_t later : 1;   /* put off to the next frame */
   uint8_t task : 1;    /* made by spawn */
   uint8_t handled : 1; /* a task object exists that may join it */
   uint8_t claimed : 1; /* somebody saw its error */
@@ -54,11 +56,12 @@ typedef struct weir_lua {
   weir_port *port;
   weir_loop *loop; /* NULL until something needs one */
   weir_slab fibers;
-  weir_slab held;               /* slots of held permits; see held.c */
-  uint32_t run_first, run_last; /* the run queue, of fiber indices */
-  uint32_t current;             /* the fiber being resumed; 0: none */
-  lua_State *current_co;        /* its coroutine; NULL: none */
-  uint64_t current_id;          /* its handle */
+  weir_slab held;                   /* slots of held permits; see held.c */
+  uint32_t later_first, later_last; /* those who gave way in this frame */
+  uint32_t run_first, run_last;     /* the run queue, of fiber indices */
+  uint32_t current;                 /* the fiber being resumed; 0: none */
+  lua_State *current_co;            /* its coroutine; NULL: none */
+  uint64_t current_id;              /* its handle */
   lua_State *ended;  /* whose guard has nothing left to do; NULL: nobody's */
   lua_State *driver; /* who resumes */
   uint64_t now;      /* ns: the turn's time */
@@ -69,7 +72,7 @@ typedef struct weir_lua {
   bool unclaimed;    /* a task failed, and nobody has seen it yet */
   bool virtual_time; /* `now` is given by step */
   bool driving;      /* coroutines are being resumed */
-  bool stepping;     /* inside weir.step: the loop is only polled */
+  bool stepping;     /* inside a frame: weir.step, weir_lua_step */
   bool sentinel;     /* one is posted; see held.c */
   bool running;      /* inside weir.run */
   bool attached;     /* the loop's base is the program's */
@@ -82,6 +85,7 @@ typedef struct bind_result {
   weir_verdict verdict;
   weir_ticket ticket; /* held if a limiter admitted */
   uint64_t waited_ns;
+  uint32_t cost;       /* permits asked for */
   weir_lookup *lookup; /* answered, the caller's to free; or NULL */
   bool guarded;        /* a stranger's: a guard lies on top of the stack; close
                           it (which may raise) or leave it to the return */
@@ -144,6 +148,10 @@ void bind_fiber_unanchor(lua_State *L, weir_lua *W, uint32_t fiber);
 
 void bind_run_queue_add(weir_lua *W, uint32_t fiber);
 void bind_run_queue_remove(weir_lua *W, uint32_t fiber);
+
+/* Adds a fiber that gave way: at once, or in a frame when that is over. */
+void bind_run_queue_again(weir_lua *W, uint32_t fiber);
+void bind_run_queue_end_frame(weir_lua *W);
 
 /* The list of fibers that wait for the end of `target`. */
 void bind_join(weir_lua *W, uint32_t joiner, uint32_t target);
@@ -361,6 +369,10 @@ void bind_open_task(lua_State *L, int self);
 void bind_open_host(lua_State *L, int self);
 
 enum { BIND_S_TO_NS = 1000000000 };
+
+/* A program's own time may be 0, but to the engine a deadline of 0 is none:
+** inside, virtual time is that much ahead. */
+enum { BIND_VIRTUAL_ZERO = 1 };
 
 static inline void bind_push_seconds(lua_State *L, uint64_t ns) {
   lua_pushnumber(L, (lua_Number)ns / BIND_S_TO_NS);

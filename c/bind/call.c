@@ -111,16 +111,17 @@ static int all_k(lua_State *L, int status, lua_KContext base) {
 
 /* The call was refused: nil, err, or what on_refuse(err, ...) returns. */
 static int refuse(lua_State *L, weir_lua *W, weir_verdict verdict,
-                  uint64_t waited_ns) {
-  const bind_limiter *limiter = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
+                  uint32_t cost, uint64_t waited_ns) {
   int handler;
   lua_pushvalue(L, RECORD);
   keep_record(L, lua_touserdata(L, RECORD), lua_upvalueindex(UP_IDLE));
+  lua_pushnil(L); /* another call's from now on, while on_refuse may wait */
+  lua_replace(L, RECORD);
   handler = bind_limiter_field(L, lua_upvalueindex(UP_LIMITER),
                                BIND_LIMITER_ON_REFUSE);
   lua_replace(L, FUNCTION);
-  bind_limiter_refuse(L, W, lua_upvalueindex(UP_LIMITER), verdict,
-                      limiter->cost, waited_ns);
+  bind_limiter_refuse(L, W, lua_upvalueindex(UP_LIMITER), verdict, cost,
+                      waited_ns);
   if (handler == LUA_TNIL) return 2;
   lua_insert(L, FIRST_ARGUMENT); /* err, before the arguments */
   lua_pop(L, 1);                 /* nil */
@@ -139,7 +140,7 @@ static int wait_k(lua_State *L, int status, lua_KContext id) {
   record->ticket = result.ticket; /* first, since closing the guard may raise */
   if (result.guarded) lua_pop(L, 1);
   if (result.verdict == WEIR_ADMITTED) return enter(L, record);
-  return refuse(L, W, result.verdict, result.waited_ns);
+  return refuse(L, W, result.verdict, result.cost, result.waited_ns);
 }
 
 /* cost(...) of this call */
@@ -177,7 +178,7 @@ static int call(lua_State *L) {
     return enter(L, record);
   }
   if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, wait_k);
-  return refuse(L, W, verdict, 0);
+  return refuse(L, W, verdict, request.cost, 0);
 }
 
 /***

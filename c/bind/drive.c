@@ -121,7 +121,8 @@ static void push_failure(lua_State *L, lua_State *co) {
 static void returned(lua_State *L, weir_lua *W, uint32_t index) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   lua_State *co = fiber->co;
-  push_results(L, co, fiber->handled ? lua_gettop(co) - GUARD : 0);
+  int n = lua_gettop(co) - GUARD; /* less if a stranger has taken them */
+  push_results(L, co, fiber->handled && n > 0 ? n : 0);
   bind_finish(L, W, index, BIND_DONE);
   W->ended = co;
   lua_settop(co, 0); /* with the guard */
@@ -140,6 +141,7 @@ void bind_cancel(lua_State *L, weir_lua *W, uint32_t index) {
   lua_State *co = fiber->co;
   bind_wait_abort(W, index);
   fiber->state = BIND_ENDING;
+  bind_interrupt_forget(co);
   if (compat_close_thread(co, L) == LUA_OK) {
     lua_pushnil(L);
     bind_finish(L, W, index, BIND_CANCELED);
@@ -165,14 +167,24 @@ static void dismiss_stranger(lua_State *L, weir_lua *W, uint32_t index) {
   bind_fiber_unanchor(L, W, index);
 }
 
+static bool end_one(lua_State *L, weir_lua *W, uint32_t index) {
+  const bind_fiber *fiber = bind_fiber_at(W, index);
+  if (!weir_slab_live(&W->fibers, index) || fiber->state >= BIND_ENDING)
+    return false;
+  if (!fiber->task)
+    dismiss_stranger(L, W, index);
+  else
+    bind_cancel(L, W, index);
+  return fiber->task;
+}
+
+/* A variable that is closed may spawn another task; that one has none yet, so
+** there is an end to it. */
 void bind_cancel_all(lua_State *L, weir_lua *W) {
-  for (uint32_t i = 1; i < W->fibers.used; i++) {
-    const bind_fiber *fiber = bind_fiber_at(W, i);
-    if (!weir_slab_live(&W->fibers, i) || fiber->state >= BIND_ENDING) continue;
-    if (fiber->task)
-      bind_cancel(L, W, i);
-    else
-      dismiss_stranger(L, W, i);
+  bool again = true;
+  while (again) {
+    again = false;
+    for (uint32_t i = 1; i < W->fibers.used; i++) again |= end_one(L, W, i);
   }
 }
 
@@ -192,12 +204,20 @@ static void prefetch(const weir_lua *W) {
 #endif
 }
 
-/* How many values to resume a fiber with; -1: somebody else ran it to its end
-** (they resumed it after it had given way). */
+/* How many values to resume a fiber with: a new one has the guard, the function
+** and its arguments on its stack. */
 static int arguments(const bind_fiber *fiber) {
   if (fiber->state != BIND_RUNNABLE || lua_status(fiber->co) == LUA_YIELD)
     return 0;
-  return lua_gettop(fiber->co) - GUARD - 1; /* the function */
+  return lua_gettop(fiber->co) - GUARD - 1;
+}
+
+/* Whether somebody else ran a task to its end (they resumed it when it had
+** given way): then it has returned nothing, or raised to them. */
+static bool is_over(const bind_fiber *fiber) {
+  int status = lua_status(fiber->co);
+  return status == LUA_OK ? lua_gettop(fiber->co) <= GUARD
+                          : status != LUA_YIELD;
 }
 
 /* The current fiber is a task's: that of a stranger ends with its wait, while
@@ -239,8 +259,17 @@ static void leave_task(lua_State *L, weir_lua *W, uint32_t index, int n) {
   } else {
     lua_pop(fiber->co, n);
     if (fiber->state != BIND_RUNNING) return;
-    fiber->state = BIND_RUNNABLE; /* it gave way, for one turn */
-    bind_run_queue_add(W, index);
+    fiber->state = BIND_RUNNABLE; /* it gave way */
+    bind_run_queue_again(W, index);
+  }
+}
+
+static void end_elsewhere(lua_State *L, weir_lua *W, uint32_t index) {
+  lua_State *co = bind_fiber_at(W, index)->co;
+  if (lua_status(co) == LUA_OK) {
+    returned(L, W, index);
+  } else {
+    raised(L, W, index);
   }
 }
 
@@ -249,10 +278,11 @@ static void run_one(lua_State *L, weir_lua *W, uint32_t index) {
   lua_State *co = fiber->co;
   bool task = fiber->task;
   int n = arguments(fiber);
+  bool over = fiber->state == BIND_RUNNABLE && is_over(fiber);
   bind_run_queue_remove(W, index);
   prefetch(W);
-  if (n < 0) {
-    returned(L, W, index);
+  if (over) {
+    end_elsewhere(L, W, index);
     return;
   }
   if (task) {

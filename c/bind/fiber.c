@@ -55,16 +55,31 @@ void bind_fiber_unanchor(lua_State *L, weir_lua *W, uint32_t index) {
   lua_pop(L, 1);
 }
 
-void bind_run_queue_add(weir_lua *W, uint32_t index) {
+static void append(weir_lua *W, uint32_t index, uint32_t *first,
+                   uint32_t *last) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   fiber->queued = 1;
   fiber->record.next = 0;
-  fiber->prev = W->run_last;
-  if (W->run_last)
-    bind_fiber_at(W, W->run_last)->record.next = index;
+  fiber->prev = *last;
+  if (*last)
+    bind_fiber_at(W, *last)->record.next = index;
   else
-    W->run_first = index;
-  W->run_last = index;
+    *first = index;
+  *last = index;
+}
+
+void bind_run_queue_add(weir_lua *W, uint32_t index) {
+  bind_fiber_at(W, index)->later = 0;
+  append(W, index, &W->run_first, &W->run_last);
+}
+
+void bind_run_queue_again(weir_lua *W, uint32_t index) {
+  if (!W->stepping) {
+    bind_run_queue_add(W, index);
+    return;
+  }
+  bind_fiber_at(W, index)->later = 1;
+  append(W, index, &W->later_first, &W->later_last);
 }
 
 /* Closes the gap a fiber leaves in its list. */
@@ -84,12 +99,24 @@ void bind_run_queue_remove(weir_lua *W, uint32_t index) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   if (!fiber->queued) return;
   fiber->queued = 0;
-  unlink(W, fiber, &W->run_first, &W->run_last);
+  if (fiber->later)
+    unlink(W, fiber, &W->later_first, &W->later_last);
+  else
+    unlink(W, fiber, &W->run_first, &W->run_last);
+}
+
+void bind_run_queue_end_frame(weir_lua *W) {
+  uint32_t index;
+  while ((index = W->later_first) != 0) {
+    bind_run_queue_remove(W, index);
+    bind_run_queue_add(W, index);
+  }
 }
 
 void bind_join(weir_lua *W, uint32_t joiner, uint32_t target) {
   bind_fiber *fiber = bind_fiber_at(W, joiner);
   bind_fiber *joined = bind_fiber_at(W, target);
+  bind_run_queue_remove(W, joiner); /* it gave way, and a stranger resumed it */
   fiber->joins = target;
   fiber->prev = 0;
   fiber->record.next = joined->joiners;

@@ -184,16 +184,29 @@ static int run(lua_State *L) {
 /* The time of a frame, and what is due at it. */
 static void set_time(weir_lua *W, uint64_t now) {
   W->virtual_time = true;
-  W->now = now;
-  weir_advance(W->port, now);
+  W->now = now + BIND_VIRTUAL_ZERO;
+  weir_advance(W->port, W->now);
+}
+
+/* The deadline as the program tells time. */
+static uint64_t next_deadline(const weir_lua *W) {
+  uint64_t deadline = weir_deadline(W->port);
+  return W->virtual_time && deadline != WEIR_NEVER
+             ? deadline - BIND_VIRTUAL_ZERO
+             : deadline;
+}
+
+/* Resumes for one frame; -1: an error is on L's stack. */
+static int frame(lua_State *L, weir_lua *W, int budget) {
+  int resumed = bind_drive(L, W, budget);
+  bind_run_queue_end_frame(W);
+  W->stepping = false;
+  return resumed;
 }
 
 /* What descriptors have to say, without waiting for more. */
 static void poll_loop(weir_lua *W) {
-  if (!W->loop) return;
-  W->stepping = true;
-  weir_loop_once(W->loop, false);
-  W->stepping = false;
+  if (W->loop) weir_loop_once(W->loop, false);
 }
 
 /***
@@ -224,16 +237,16 @@ static int step(lua_State *L) {
       return luaL_error(L, "weir.step: the time belongs to the event loop");
     bind_read_option(L, 1, "weir.step", &now_option, &now);
     set_time(W, now);
-  } else {
-    poll_loop(W);
-    weir_advance(W->port, bind_now(W, true));
   }
-  resumed = bind_drive(L, W, (int)budget);
+  W->stepping = true;
+  poll_loop(W);
+  weir_advance(W->port, bind_now(W, true));
+  resumed = frame(L, W, (int)budget);
   if (resumed < 0) return lua_error(L);
   if (W->failed) return bind_raise_failure(L, W);
   lua_pushinteger(L, resumed);
-  if (weir_deadline(W->port) == WEIR_NEVER) return 1;
-  bind_push_seconds(L, weir_deadline(W->port));
+  if (next_deadline(W) == WEIR_NEVER) return 1;
+  bind_push_seconds(L, next_deadline(W));
   return 2;
 }
 
@@ -246,7 +259,8 @@ int weir_lua_step(lua_State *L, uint64_t now, int budget) {
     return -1;
   }
   set_time(W, now);
-  resumed = bind_drive(L, W, budget);
+  W->stepping = true;
+  resumed = frame(L, W, budget);
   if (resumed < 0 || !W->failed) return resumed;
   push_failure(L, W);
   return -1;
@@ -254,7 +268,7 @@ int weir_lua_step(lua_State *L, uint64_t now, int budget) {
 
 uint64_t weir_lua_deadline(lua_State *L) {
   const weir_lua *W = bind_find(L);
-  return W ? weir_deadline(W->port) : WEIR_NEVER;
+  return W ? next_deadline(W) : WEIR_NEVER;
 }
 
 /* --- a base the program has ----------------------------------------------- */
@@ -301,7 +315,9 @@ static int attach(lua_State *L) {
 @treturn number seconds, on a clock that only goes forward
 */
 static int now(lua_State *L) {
-  bind_push_seconds(L, bind_now(bind_self(L), true));
+  weir_lua *W = bind_self(L);
+  uint64_t ns = bind_now(W, true);
+  bind_push_seconds(L, W->virtual_time ? ns - BIND_VIRTUAL_ZERO : ns);
   return 1;
 }
 
@@ -311,6 +327,14 @@ static int sleep_k(lua_State *L, int status, lua_KContext id) {
   (void)status;
   if (!bind_wait_over(L, W, id, &result))
     return bind_wait_again(L, id, sleep_k);
+  return 0;
+}
+
+/* A task that gave way goes on whoever resumes it. */
+static int give_way_k(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  (void)context;
   return 0;
 }
 
@@ -328,6 +352,7 @@ static int sleep(lua_State *L) {
   uint64_t ns;
   bind_read_option(L, 1, "weir.sleep", &option, &ns);
   fiber = bind_wait_prepare(L, W, "weir.sleep");
+  if (!ns && W->current_co == L) return lua_yieldk(L, 0, 0, give_way_k);
   ticket = bind_park(L, W, fiber, ns ? bind_now(W, true) + ns : WEIR_NEVER);
   if (!ns) weir_wake(W->port, ticket);
   return bind_wait(L, W, fiber, ticket, sleep_k);

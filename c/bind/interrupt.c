@@ -53,4 +53,8 @@ void bind_interrupt_end(void) {
   runtime = NULL;
 }
 
+void bind_interrupt_forget(lua_State *co) {
+  if (lua_gethook(co) == stop) lua_sethook(co, NULL, 0, 0);
+}
+
 bool bind_interrupted(void) { return interrupted != 0; }

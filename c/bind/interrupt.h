@@ -13,6 +13,10 @@
 void bind_interrupt_begin(weir_lua *W);
 void bind_interrupt_end(void);
 
+/* A coroutine that is closed is interrupted no more: its variables are to be
+** closed in peace. */
+void bind_interrupt_forget(lua_State *co);
+
 /* Whether SIGINT came since begin. */
 bool bind_interrupted(void);
 

@@ -295,7 +295,8 @@ static int acquire_k(lua_State *L, int status, lua_KContext id) {
     bind_hold(L, lua_touserdata(L, -1), result.ticket, lua_upvalueindex(3));
     return 1;
   }
-  return bind_limiter_refuse(L, W, 1, result.verdict, 1, result.waited_ns);
+  return bind_limiter_refuse(L, W, 1, result.verdict, result.cost,
+                             result.waited_ns);
 }
 
 static int request_permit(lua_State *L, const char *who, bool try_only) {

@@ -197,6 +197,7 @@ static const bind_option *find(lua_State *L, int index,
   const char *name;
   if (lua_type(L, index) != LUA_TSTRING) return NULL;
   name = lua_tostring(L, index);
+  if (strlen(name) != lua_rawlen(L, index)) return NULL; /* a NUL in it */
   while (options->name && strcmp(options->name, name) != 0) options++;
   return options->name ? options : NULL;
 }

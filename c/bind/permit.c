@@ -43,13 +43,10 @@ static bool give_back(bind_permit *self, weir_outcome outcome) {
 
 static weir_outcome check_outcome(lua_State *L) {
   static const char *const names[] = { "done", "dropped", NULL };
-  const char *name;
   if (lua_isnoneornil(L, 2)) return WEIR_DONE;
-  name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   for (int i = 0; names[i]; i++) {
     lua_pushstring(L, names[i]);
-    lua_pushstring(L, name);
-    if (lua_rawequal(L, -1, -2)) return (weir_outcome)i;
+    if (lua_rawequal(L, -1, 2)) return (weir_outcome)i;
   }
   bind_expected(L, "permit:release", "the outcome", "'done' or 'dropped'", 2);
   return WEIR_DONE;

@@ -27,8 +27,8 @@ static int runtime_gc(lua_State *L) {
     else
       weir_watch_free(fiber->source);
   }
-  if (W->port) weir_port_detach(W->port, W->now);
   weir_loop_free(W->loop);
+  if (W->port) weir_port_detach(W->port, W->now);
   weir_space_free(W->space);
   weir_slab_fini(&W->fibers, &weir_allocator_default);
   weir_slab_fini(&W->held, &weir_allocator_default);

@@ -102,6 +102,7 @@ static void decide(weir_lua *W, uint32_t index, const weir_event *event) {
   fiber->ticket = held ? event->ticket : 0;
   fiber->verdict = (uint8_t)event->verdict;
   fiber->waited = event->waited_ns;
+  fiber->cost = event->cost;
   fiber->state = BIND_DECIDED;
   bind_unjoin(W, index);
 }
@@ -135,6 +136,7 @@ bool bind_wait_over(lua_State *L, weir_lua *W, lua_KContext id,
   out->verdict = (weir_verdict)fiber->verdict;
   out->ticket = fiber->ticket;
   out->waited_ns = fiber->waited;
+  out->cost = fiber->cost;
   out->lookup = take_lookup(W, fiber);
   fiber->ticket = 0;
   fiber->state = BIND_RUNNING;

@@ -105,6 +105,7 @@ static void take(weir_port *port, uint32_t index, weir_event *out) {
   out->ticket = weir_slab_handle(&space->tickets, index);
   out->cookie = ticket->cookie;
   out->waited_ns = ticket->waited;
+  out->cost = ticket->cost;
   out->verdict = (weir_verdict)ticket->verdict;
   out->limiter = 0;
   if (ticket->instance)

@@ -69,11 +69,19 @@ weir_loop *weir_loop_new(weir_port *port, struct event_base *base,
   return NULL;
 }
 
+/* A lookup that was freed under way is told by its base, in the base's loop;
+** a base of our own runs once more for it. */
+static void free_dns(weir_loop *loop) {
+  if (!loop->dns) return;
+  if (loop->owns_base) event_base_loop(loop->base, EVLOOP_NONBLOCK);
+  evdns_base_free(loop->dns, 0);
+}
+
 void weir_loop_free(weir_loop *loop) {
   if (!loop) return;
-  if (loop->dns) evdns_base_free(loop->dns, 0);
   if (loop->timer) event_free(loop->timer);
   if (loop->turn_due) event_free(loop->turn_due);
+  free_dns(loop);
   if (loop->owns_base && loop->base) event_base_free(loop->base);
   free(loop);
 }

@@ -13,9 +13,11 @@ struct weir_watch {
   weir_watch **link;   /* what points here */
 };
 
-static void wake(weir_watch *watch) {
-  weir_wake(watch->loop->port, watch->ticket);
+/* Whether the ticket was still to be decided. */
+static bool wake(weir_watch *watch) {
+  if (weir_wake(watch->loop->port, watch->ticket)) return false;
   weir_loop_touch(watch->loop);
+  return true;
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *data) {
@@ -33,7 +35,7 @@ static void link_in(weir_loop *loop, weir_watch *watch) {
 
 weir_watch *weir_watch_new(weir_loop *loop, int fd, bool write,
                            weir_ticket ticket) {
-  weir_watch *watch = calloc(1, sizeof *watch);
+  weir_watch *watch = fd < 0 ? NULL : calloc(1, sizeof *watch);
   if (!watch) return NULL;
   watch->loop = loop;
   watch->ticket = ticket;
@@ -58,8 +60,7 @@ int weir_loop_wake_fd(weir_loop *loop, int fd) {
   for (weir_watch *watch = loop->watches; watch; watch = watch->next)
     if (event_get_fd(watch->event) == fd) {
       event_del(watch->event); /* before the descriptor is gone */
-      wake(watch);
-      woken++;
+      woken += wake(watch);
     }
   return woken;
 }
