@@ -160,10 +160,12 @@ void bind_wait_abort(weir_lua *W, uint32_t index) {
   bind_touch(W);
 }
 
-/* The coroutine L is being closed where it waits, or is done waiting. */
+/* The coroutine L is being closed where it waits, or is done waiting. (The task
+** that runs is not: somebody got hold of the guard and plays with it.) */
 static int guard_close(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
-  uint32_t index = W->port && W->ended != L ? bind_fiber_of(L, W) : 0;
+  bool ours = W->port && L != W->ended && L != W->current_co;
+  uint32_t index = ours ? bind_fiber_of(L, W) : 0;
   bind_fiber *fiber = index ? bind_fiber_at(W, index) : NULL;
   if (!fiber || fiber->state >= BIND_ENDING) return 0;
   bind_wait_abort(W, index);
@@ -178,10 +180,12 @@ static int guard_close(lua_State *L) {
 
 void bind_open_wait(lua_State *L, int self) {
   lua_newuserdatauv(L, 0, 0);
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
   lua_pushvalue(L, self);
   lua_pushcclosure(L, guard_close, 1);
   lua_setfield(L, -2, "__close");
+  lua_pushliteral(L, "weir.guard");
+  lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &GUARD);
 }

@@ -11,13 +11,13 @@ describe("a task object that a finalizer brings back", function()
   it("is nobody else's", function()
     helper.at(0)
     local saved
-    do
-      local task = weir.spawn(function() end)
+    local function save_at_its_end(task)
       setmetatable({}, { __gc = function() saved = task end })
-      task = nil -- luacheck: ignore
     end
+    save_at_its_end(weir.spawn(function() end))
     helper.at()
     helper.collect()
+    assert.is_userdata(saved)
     local victim = weir.spawn(weir.sleep, 5)
     helper.at()
     for _, name in ipairs { "cancel", "status", "join", "traceback" } do
