@@ -80,10 +80,12 @@ weir_lookup *weir_lookup_new(weir_loop *loop, const char *host,
 /* A request in flight is canceled; its last call of on_answer frees it. */
 void weir_lookup_free(weir_lookup *lookup) {
   if (!lookup) return;
-  if (lookup->request)
-    evdns_getaddrinfo_cancel(lookup->request);
-  else
+  if (!lookup->request) {
     free(lookup);
+    return;
+  }
+  lookup->loop->canceled = true;
+  evdns_getaddrinfo_cancel(lookup->request);
 }
 
 const char *weir_lookup_address(const weir_lookup *lookup, int i) {

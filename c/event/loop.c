@@ -69,11 +69,25 @@ weir_loop *weir_loop_new(weir_port *port, struct event_base *base,
   return NULL;
 }
 
-/* A lookup that was freed under way is told by its base, in the base's loop;
-** a base of our own runs once more for it. */
+static void on_dns_idle(evutil_socket_t fd, short what, void *dns) {
+  (void)fd;
+  (void)what;
+  evdns_base_free(dns, 0);
+}
+
+/* A lookup that was freed under way is told by the resolver in the base's next
+** turns, and the resolver must last until then: a base of our own takes a turn
+** for it; on another's a timer frees it behind what is active already. */
 static void free_dns(weir_loop *loop) {
+  static const struct timeval at_once = { 0, 0 };
   if (!loop->dns) return;
-  if (loop->owns_base) event_base_loop(loop->base, EVLOOP_NONBLOCK);
+  if (loop->canceled && loop->owns_base) {
+    event_base_loop(loop->base, EVLOOP_NONBLOCK);
+  } else if (loop->canceled) {
+    event_base_once(loop->base, -1, EV_TIMEOUT, on_dns_idle, loop->dns,
+                    &at_once);
+    return;
+  }
   evdns_base_free(loop->dns, 0);
 }
 

@@ -19,6 +19,7 @@ struct weir_loop {
   uint64_t armed; /* ns: what `timer` is set to; WEIR_NEVER: not set */
   struct weir_watch *watches; /* all that are not freed */
   struct evdns_base *dns;     /* NULL until a name is looked up */
+  bool canceled;              /* a lookup was, under way */
   bool owns_base;
   bool kicked;  /* turn_due is active, or due at once */
   bool in_turn; /* `turn` is running */
