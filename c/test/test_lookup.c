@@ -230,7 +230,8 @@ TEST(and_its_base_may_go_on_without_the_loop) {
   end_serving(&s);
   weir_loop_free(r.loop);
   r.loop = NULL;
-  while (event_base_loop(r.base, EVLOOP_NONBLOCK) == 0) continue;
+  while (event_base_loop(r.base, EVLOOP_NONBLOCK) == 0)
+    ;
   rig_close(&r);
 }
 
