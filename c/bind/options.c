@@ -83,8 +83,9 @@ static void read_seconds(lua_State *L, int index, const char *who,
   if (lua_type(L, index) != LUA_TNUMBER || !(s >= 0 && s <= SECONDS_MAX))
     bind_expected(L, who, option->name,
                   "a number of seconds from 0 to 1000000000", index);
-  /* rounded up: a wait may be longer than asked for, never shorter */
-  *out = (uint64_t)ceil(s * BIND_S_TO_NS);
+  s *= BIND_S_TO_NS;
+  *out = (uint64_t)s;
+  *out += (lua_Number)*out < s; /* a wait may be longer, but never shorter */
 }
 
 static void read_text(lua_State *L, int index, const char *who,
