@@ -129,6 +129,10 @@ typedef enum bind_table {
   BIND_TABLES    /* how many there are */
 } bind_table;
 
+/* Places that BIND_IDLE is made with, so that keeping a record in it never
+** allocates. */
+enum { BIND_IDLE_CALLS = 256 };
+
 void bind_push_table(lua_State *L, bind_table which);
 
 /* --- fiber.c: coroutines that weir resumes -------------------------------- */

@@ -20,7 +20,6 @@ Limit what runs at once.
 */
 
 enum { RECORD = 1, FUNCTION = 2, FIRST_ARGUMENT = 3 };
-enum { IDLE_CALLS_MAX = 256 };
 
 /* Upvalues of a limited function. */
 enum { UP_LIMITER = 1, UP_FUNCTION, UP_IDLE, UP_METATABLE };
@@ -65,7 +64,7 @@ static void give_back(call_record *record) {
 static void keep_record(lua_State *L, call_record *record, int idle) {
   weir_lua *W = record->W;
   record->returned = false;
-  if (W->idle_calls < IDLE_CALLS_MAX)
+  if (W->idle_calls < BIND_IDLE_CALLS)
     lua_rawseti(L, idle, ++W->idle_calls);
   else
     lua_pop(L, 1);

@@ -4,11 +4,6 @@
 #include "../core/memory.h"
 #include "bind.h"
 
-enum {
-  IDLE_CALLS = 256
-}; /* slots made at once, so that keeping a call record
-                              never allocates */
-
 static const char RUNTIME;             /* registry key */
 static const char TABLES[BIND_TABLES]; /* registry keys */
 
@@ -49,7 +44,7 @@ static void make_weak(lua_State *L) {
 
 static void make_tables(lua_State *L) {
   for (int i = 0; i < BIND_TABLES; i++) {
-    lua_createtable(L, i == BIND_IDLE ? IDLE_CALLS : 0, 0);
+    lua_createtable(L, i == BIND_IDLE ? BIND_IDLE_CALLS : 0, 0);
     if (i == BIND_HELD || i == BIND_LIMITERS) make_weak(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &TABLES[i]);
   }
