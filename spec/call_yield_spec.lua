@@ -87,8 +87,7 @@ describe("fn of a limited function", function()
     for _ = 1, 3 do
       local kept = { stranger(limiter(coroutine.yield)) }
       assert.same({ 1, 0 }, load(limiter))
-      kept[1] = nil
-      helper.collect()
+      helper.forget(kept)
       assert.same({ 0, 0 }, load(limiter))
     end
     assert.equal(3, limiter:stats().dropped)

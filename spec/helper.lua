@@ -18,6 +18,12 @@ function helper.collect()
   collectgarbage()
 end
 
+--- Empties a list, and collects what was kept by it alone.
+function helper.forget(list)
+  for i in ipairs(list) do list[i] = nil end
+  helper.collect()
+end
+
 --- A value for a to-be-closed variable: fn(error) is called at its end.
 function helper.closing(fn)
   return setmetatable({}, { __close = function(_, err) fn(err) end })

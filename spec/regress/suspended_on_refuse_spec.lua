@@ -16,12 +16,9 @@ describe("a suspended on_refuse", function()
     local permit = refusing:acquire()
     local suspended = helper.stranger(refusing(print))
     local limiter = weir.semaphore(1)
-    do
-      local dropped = { helper.stranger(limiter(coroutine.yield)) }
-      assert.same({ 1, 0 }, helper.load(limiter))
-      dropped[1] = nil
-    end
-    helper.collect()
+    local dropped = { helper.stranger(limiter(coroutine.yield)) }
+    assert.same({ 1, 0 }, helper.load(limiter))
+    helper.forget(dropped)
     assert.same({ 0, 0 }, helper.load(limiter))
     coroutine.close(suspended)
     permit:release()
