@@ -82,7 +82,7 @@ void bind_push_deadlock(lua_State *L, weir_lua *W) {
   luaL_checkstack(L, 8, "weir");
   lua_pushliteral(L, "weir.run: deadlock: nothing is left to wait for but "
                      "permits, and nobody can give one back");
-  while (weir_ticket_walk(W->port, &cursor, &info))
+  while (weir_ticket_walk(W->port, &cursor, bind_now(W, true), &info))
     if (++lines <= LINES_MAX) add_ticket(L, W, &info);
   if (lines > LINES_MAX) {
     lua_pushfstring(L, "\n  and %d more", (int)(lines - LINES_MAX));

@@ -36,6 +36,7 @@ static uint64_t value_of(unsigned bucket) {
 
 static void halve(weir_histogram *histogram) {
   histogram->zeros /= 2;
+  histogram->sum /= 2;
   for (unsigned i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++)
     histogram->counts[i] /= 2;
 }
@@ -47,6 +48,8 @@ void weir_histogram_add(weir_histogram *histogram, uint64_t ns) {
     return;
   }
   if (ns > histogram->max) histogram->max = ns;
+  histogram->sum +=
+      ns < UINT64_MAX - histogram->sum ? ns : UINT64_MAX - histogram->sum;
   if (*count == UINT32_MAX) halve(histogram);
   ++*count;
 }
@@ -75,4 +78,11 @@ void weir_histogram_read(const weir_histogram *histogram,
   out->p90 = value_at(histogram, rank_of(total, 90));
   out->p99 = value_at(histogram, rank_of(total, 99));
   out->max = histogram->max;
+}
+
+uint64_t weir_histogram_below(const weir_histogram *histogram, uint64_t ns) {
+  uint64_t sum = histogram->zeros;
+  for (unsigned i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++)
+    if (value_of(i) <= ns) sum += histogram->counts[i];
+  return sum;
 }

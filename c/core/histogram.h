@@ -21,6 +21,7 @@ enum {
 typedef struct weir_histogram {
   uint64_t zeros;                          /* waits of zero: most of them */
   uint64_t max;                            /* ns, exact */
+  uint64_t sum;                            /* ns, exact; stops at the most */
   uint32_t counts[WEIR_HISTOGRAM_BUCKETS]; /* waits above zero */
 } weir_histogram;
 
@@ -30,5 +31,8 @@ void weir_histogram_add(weir_histogram *histogram, uint64_t ns);
 
 /* The percentiles of all that was added, each within 3.2 %; all zero: none. */
 void weir_histogram_read(const weir_histogram *histogram, weir_wait_stats *out);
+
+/* How many waits were at most `ns`, to the bucket: within 3.2 %. */
+uint64_t weir_histogram_below(const weir_histogram *histogram, uint64_t ns);
 
 #endif

@@ -1,90 +1,334 @@
 /* instance.c - see instance.h. */
 #include "instance.h"
 
+#include "group.h"
+#include "keys.h"
 #include "list.h"
+#include "queue.h"
 
-static bool is_drain(const weir_ticket_record *ticket) {
-  return ticket->instance && ticket->cost == 0;
+/* --- gates ---------------------------------------------------------------- */
+
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* The upper bound of two, either of which may be WEIR_NO_LIMIT. */
+static uint32_t both_limits(uint32_t a, uint32_t b) {
+  if (a == WEIR_NO_LIMIT || b == WEIR_NO_LIMIT) return a | b;
+  return least(a, b);
 }
 
-void weir_instance_enqueue(weir_space *space, uint32_t index) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+static const weir_control_record *
+control_of(const weir_space *space, const weir_instance_record *instance) {
+  return instance->control ? weir_control_at(space, instance->control) : NULL;
+}
+
+uint32_t weir_instance_limit(const weir_space *space, uint32_t index) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_config *config = &weir_limiter_of(space, instance)->config;
+  const weir_control_record *control = control_of(space, instance);
+  uint32_t found;
+  if (config->adaptive.algorithm == WEIR_STATIC) return config->concurrent;
+  found = control && control->algorithm == config->adaptive.algorithm
+              ? weir_tuner_limit(&control->tuner, &config->adaptive)
+              : config->adaptive.initial;
+  return both_limits(config->concurrent, found);
+}
+
+static uint32_t highest_limit(const weir_config *config) {
+  return config->adaptive.algorithm == WEIR_STATIC
+             ? config->concurrent
+             : both_limits(config->concurrent, config->adaptive.max);
+}
+
+bool weir_limiter_impossible(const weir_limiter_record *limiter,
+                             uint32_t cost) {
+  uint32_t limit = highest_limit(&limiter->config);
+  return (limit != WEIR_NO_LIMIT && cost > limit) ||
+         (weir_meter_on(&limiter->meter) &&
+          !weir_meter_possible(&limiter->meter, cost));
+}
+
+/* An adaptive limit that is below a cost is no reason to wait for ever. */
+static bool permits_fit(const weir_space *space, uint32_t index,
+                        uint32_t cost) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  uint32_t limit = weir_instance_limit(space, index);
+  if (limit == WEIR_NO_LIMIT || instance->in_use == 0) return true;
+  return instance->in_use < limit && limit - instance->in_use >= cost;
+}
+
+static uint64_t ready_at(const weir_space *space, uint32_t index, uint32_t cost,
+                         uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_meter *meter = &weir_limiter_of(space, instance)->meter;
+  if (!weir_meter_on(meter)) return t;
+  return weir_meter_ready(meter, &instance->rate, cost, t);
+}
+
+weir_bound weir_instance_bound(const weir_space *space, uint32_t index,
+                               uint32_t cost, uint64_t t) {
+  if (!permits_fit(space, index, cost)) return WEIR_BY_PERMITS;
+  return ready_at(space, index, cost, t) > t ? WEIR_BY_RATE : WEIR_BY_NOTHING;
+}
+
+void weir_instance_charge(weir_space *space, const weir_ticket_record *ticket,
+                          uint64_t t) {
   weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  ticket->state = WEIR_QUEUED;
-  ticket->arrival = ++instance->arrivals;
-  instance->waiting += !is_drain(ticket);
-  weir_list_append(&instance->queue, space, index);
+  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  if (ticket->free) {
+    limiter->riding++;
+    return;
+  }
+  instance->in_use += ticket->cost;
+  limiter->in_use += ticket->cost;
+  if (weir_meter_on(&limiter->meter))
+    weir_meter_take(&limiter->meter, &instance->rate, ticket->cost, t);
 }
 
-void weir_instance_dequeue(weir_space *space, uint32_t index) {
-  const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_instance_record *instance;
-  if (!ticket->instance) return;
-  instance = weir_instance_at(space, ticket->instance);
-  instance->waiting -= !is_drain(ticket);
-  weir_list_unlink(&instance->queue, space, index);
-}
-
-static void count(weir_space *space, const weir_ticket_record *ticket,
-                  weir_verdict verdict) {
+void weir_instance_refund(weir_space *space, const weir_ticket_record *ticket,
+                          bool unused, uint64_t t) {
   weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_at(space, instance->limiter);
+  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  if (ticket->free) {
+    limiter->riding--;
+    return;
+  }
+  instance->in_use -= ticket->cost;
+  limiter->in_use -= ticket->cost;
+  if (unused && weir_meter_on(&limiter->meter))
+    weir_meter_give(&limiter->meter, &instance->rate, ticket->cost,
+                    weir_clock_at(&space->clock, ticket->since), t);
+}
+
+bool weir_control_ensure(weir_space *space, uint32_t index) {
+  weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_config *config = &weir_limiter_of(space, instance)->config;
+  const weir_shed *shed = &config->shed;
+  weir_control_record *control;
+  weir_record record;
+  if (config->adaptive.algorithm == WEIR_STATIC && !shed->codel &&
+      !shed->lifo && !shed->doomed)
+    return true;
+  if (!instance->control) {
+    if (!weir_slab_reserve(&space->controls, &space->allocator)) return false;
+    instance->control = weir_slab_take(&space->controls);
+    control = weir_control_at(space, instance->control);
+    record = control->record;
+    *control = (weir_control_record){ .record = record };
+  }
+  control = weir_control_at(space, instance->control);
+  if (control->algorithm == config->adaptive.algorithm) return true;
+  weir_tuner_init(&control->tuner, &config->adaptive);
+  control->algorithm = (uint8_t)config->adaptive.algorithm;
+  return true;
+}
+
+/* --- decisions ------------------------------------------------------------ */
+
+static void count_up(uint32_t *counter) { *counter += *counter < UINT32_MAX; }
+
+void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
+                       weir_verdict verdict) {
+  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
+  weir_limiter_record *limiter = weir_limiter_of(space, instance);
   if (verdict == WEIR_ADMITTED) {
-    instance->in_use += ticket->cost;
     limiter->admitted++;
-    weir_histogram_add(&limiter->waits, ticket->waited);
+    count_up(&instance->admitted);
+    weir_histogram_add(&limiter->waits, ticket->time);
   } else {
     limiter->refused[verdict]++;
+    count_up(&instance->refused);
   }
 }
 
-void weir_instance_decide(weir_space *space, uint32_t index,
-                          weir_verdict verdict, uint64_t now) {
+/* How fast a queue goes is measured where somebody asks for it. */
+static void note_pace(const weir_space *space,
+                      const weir_instance_record *instance, uint64_t t) {
+  if (!instance->control) return;
+  weir_pace_note(&weir_control_at(space, instance->control)->pace, 1, t);
+}
+
+void weir_ticket_leave(weir_space *space, uint32_t index, bool served) {
   weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_instance_dequeue(space, index);
-  ticket->waited = ticket->instance ? weir_elapsed(ticket->since, now) : 0;
+  weir_limiter_record *limiter;
+  bool aside = ticket->aside;
+  if (!ticket->instance) return;
+  limiter = weir_limiter_of(space, weir_instance_at(space, ticket->instance));
+  ticket->aside = 0;
+  limiter->waiting -= ticket->cost > 0;
+  if (!ticket->cost)
+    weir_list_unlink(&limiter->drains, space, index);
+  else if (!aside)
+    weir_queue_remove(space, index, served);
+}
+
+void weir_ticket_decide(weir_space *space, uint32_t index, weir_verdict verdict,
+                        uint64_t now) {
+  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  bool admitted = verdict == WEIR_ADMITTED;
+  if (ticket->group) {
+    weir_group_decide(space, index, verdict, now);
+    return;
+  }
+  weir_ticket_leave(space, index, admitted);
+  ticket->time = ticket->instance ? weir_elapsed(ticket->since, now) : 0;
   ticket->since = now;
   ticket->state = WEIR_READY;
-  ticket->verdict = (uint8_t)verdict;
-  if (ticket->cost) count(space, ticket, verdict);
+  ticket->verdict = verdict & 15;
+  if (ticket->cost) {
+    weir_ticket_count(space, ticket, verdict);
+    if (admitted)
+      weir_instance_charge(space, ticket, weir_clock_at(&space->clock, now));
+  }
   weir_list_append(&weir_port_at(space, ticket->port)->ready, space, index);
 }
 
-/* What the head of a queue is due now; WAITING: nothing yet. */
-static weir_verdict verdict_of_head(const weir_instance_record *instance,
-                                    const weir_limiter_record *limiter,
-                                    const weir_ticket_record *head) {
-  if (is_drain(head)) return instance->in_use ? WEIR_WAITING : WEIR_ADMITTED;
-  if (head->cost > limiter->config.concurrent) return WEIR_IMPOSSIBLE;
-  return weir_instance_fits(instance, limiter, head->cost) ? WEIR_ADMITTED
-                                                           : WEIR_WAITING;
+/* --- pumping -------------------------------------------------------------- */
+
+/* What the one that goes next is due now; WAITING: nothing yet. */
+static weir_verdict verdict_of_head(const weir_space *space, uint32_t head,
+                                    uint64_t t) {
+  const weir_ticket_record *ticket = weir_ticket_at(space, head);
+  const weir_limiter_record *limiter =
+      weir_limiter_of(space, weir_instance_at(space, ticket->instance));
+  if (limiter->config.dry_run) return WEIR_ADMITTED;
+  if (weir_limiter_impossible(limiter, ticket->cost)) return WEIR_IMPOSSIBLE;
+  return weir_instance_bound(space, ticket->instance, ticket->cost, t) ==
+                 WEIR_BY_NOTHING
+             ? WEIR_ADMITTED
+             : WEIR_WAITING;
+}
+
+/* Asks CoDel, if the limiter wants it, about one that could go. true: it was
+** given up instead. */
+static bool sheds(weir_space *space, uint32_t index, uint64_t now, uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_shed *shed = &weir_limiter_of(space, instance)->config.shed;
+  uint32_t oldest = weir_queue_oldest(space, index);
+  uint64_t waited = weir_elapsed(weir_ticket_at(space, oldest)->since, now);
+  bool last = weir_queue_at(space, instance->queue)->waiting == 1;
+  if (!instance->control || (!shed->codel && !shed->lifo)) return false;
+  if (!weir_codel_drops(&weir_control_at(space, instance->control)->codel, shed,
+                        waited, last, t) ||
+      !shed->codel)
+    return false;
+  weir_ticket_decide(space, oldest, WEIR_SHED, now);
+  return true;
+}
+
+/* Decides about the one that goes next; false: it has to wait. CoDel may turn
+** the queue round, and then the next is another. */
+static bool pump_one(weir_space *space, uint32_t index, uint64_t now,
+                     uint64_t t) {
+  uint32_t head = weir_queue_head(space, index), next;
+  weir_verdict verdict = verdict_of_head(space, head, t);
+  if (verdict == WEIR_ADMITTED) {
+    if (sheds(space, index, now, t)) return true;
+    next = weir_queue_head(space, index);
+    if (next != head) verdict = verdict_of_head(space, next, t);
+    head = next;
+  }
+  if (verdict == WEIR_WAITING) return false;
+  if (verdict == WEIR_ADMITTED && weir_group_moves(space, head, now, t))
+    return true;
+  if (verdict == WEIR_ADMITTED)
+    note_pace(space, weir_instance_at(space, index), t);
+  weir_ticket_decide(space, head, verdict, now);
+  return true;
+}
+
+/* Whether an adaptive limit is in force that was measured. */
+static bool is_tuned(const weir_space *space,
+                     const weir_instance_record *instance) {
+  const weir_control_record *control = control_of(space, instance);
+  uint8_t algorithm =
+      (uint8_t)weir_limiter_of(space, instance)->config.adaptive.algorithm;
+  return control && algorithm != WEIR_STATIC && control->algorithm == algorithm;
+}
+
+/* When the time alone will let a head go; NEVER: something else has to. */
+static uint64_t time_of_head(const weir_space *space, uint32_t index,
+                             uint32_t cost, uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  if (permits_fit(space, index, cost))
+    return weir_meter_on(&weir_limiter_of(space, instance)->meter)
+               ? ready_at(space, index, cost, t)
+               : WEIR_NEVER;
+  return is_tuned(space, instance)
+             ? weir_tuner_due(&weir_control_at(space, instance->control)->tuner)
+             : WEIR_NEVER;
+}
+
+void weir_instance_arm(const weir_space *space, uint32_t index, uint64_t t) {
+  uint32_t head = weir_queue_head(space, index);
+  uint64_t time;
+  if (!head) return;
+  time = time_of_head(space, index, weir_ticket_at(space, head)->cost, t);
+  weir_queue_arm(space, index, weir_clock_back(&space->clock, time));
+}
+
+void weir_limiter_drained(weir_space *space, uint32_t index, uint64_t now) {
+  const weir_limiter_record *limiter = weir_limiter_at(space, index);
+  if (!limiter->drains.first || limiter->in_use || limiter->waiting ||
+      limiter->riding)
+    return;
+  while (limiter->drains.first)
+    weir_ticket_decide(space, limiter->drains.first, WEIR_ADMITTED, now);
 }
 
 void weir_instance_pump(weir_space *space, uint32_t index, uint64_t now) {
-  weir_instance_record *instance = weir_instance_at(space, index);
-  weir_limiter_record *limiter = weir_limiter_at(space, instance->limiter);
-  while (instance->queue.first) {
-    uint32_t head = instance->queue.first;
-    weir_verdict verdict =
-        verdict_of_head(instance, limiter, weir_ticket_at(space, head));
-    if (verdict == WEIR_WAITING) break;
-    weir_instance_decide(space, head, verdict, now);
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  uint64_t t = weir_clock_at(&space->clock, now);
+  if (instance->queue && is_tuned(space, instance))
+    weir_tuner_advance(&weir_control_at(space, instance->control)->tuner, t);
+  while (instance->queue && pump_one(space, index, now, t)) continue;
+  if (instance->queue) weir_instance_arm(space, index, t);
+  weir_limiter_drained(space, instance->entry.owner, now);
+}
+
+void weir_pump_all(weir_space *space, uint32_t limiter, uint64_t now) {
+  for (uint32_t i = 1; i < space->queues.used; i++) {
+    uint32_t instance = weir_queue_at(space, i)->instance;
+    if (weir_slab_live(&space->queues, i) &&
+        (!limiter || weir_instance_at(space, instance)->entry.owner == limiter))
+      weir_instance_pump(space, instance, now);
   }
 }
 
-void weir_instance_return(weir_space *space, const weir_ticket_record *ticket,
-                          uint64_t now) {
+/* --- tickets -------------------------------------------------------------- */
+
+void weir_ticket_undue(const weir_space *space, uint32_t index) {
+  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_heap_remove(&weir_port_at(space, ticket->port)->deadlines,
+                   &space->tickets, index);
+}
+
+void weir_ticket_hold(weir_space *space, uint32_t index) {
+  weir_ticket_record *ticket = weir_ticket_at(space, index);
   weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  instance->in_use -= ticket->cost;
-  if (instance->queue.first) weir_instance_pump(space, ticket->instance, now);
+  ticket->state = WEIR_HELD;
+  ticket->prev = 0;
+  ticket->record.next = instance->holders;
+  if (instance->holders) weir_ticket_at(space, instance->holders)->prev = index;
+  instance->holders = index;
+}
+
+void weir_ticket_unhold(weir_space *space, uint32_t index) {
+  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  if (ticket->prev)
+    weir_ticket_at(space, ticket->prev)->record.next = ticket->record.next;
+  else
+    weir_instance_at(space, ticket->instance)->holders = ticket->record.next;
+  if (ticket->record.next)
+    weir_ticket_at(space, ticket->record.next)->prev = ticket->prev;
 }
 
 void weir_ticket_free(weir_space *space, uint32_t index) {
-  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  uint32_t at = weir_ticket_at(space, index)->instance, limiter;
   weir_slab_give(&space->tickets, index);
-  if (ticket->instance) {
-    weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-    if (--instance->tickets == 0)
-      weir_limiter_collect(space, instance->limiter);
-  }
+  if (!at) return;
+  limiter = weir_instance_at(space, at)->entry.owner;
+  if (--weir_instance_at(space, at)->entry.tickets == 0)
+    weir_keys_leave(space, at);
+  if (--weir_limiter_at(space, limiter)->tickets == 0)
+    weir_limiter_collect(space, limiter);
 }

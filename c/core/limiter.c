@@ -3,13 +3,36 @@
 */
 #include <string.h>
 
+#include "group.h"
 #include "instance.h"
+#include "keys.h"
 #include "memory.h"
+#include "queue.h"
+
+static const char *shed_check(const weir_config *config) {
+  const weir_shed *shed = &config->shed;
+  if (shed->victim > WEIR_LOWEST) return "shed: the victim is unknown";
+  if (shed->victim == WEIR_LOWEST && config->order != WEIR_PRIORITY)
+    return "shed: the lowest can be the victim only in order of priority";
+  if (shed->lifo && config->order != WEIR_FIFO)
+    return "shed: lifo turns a queue round whose order is fifo";
+  if (shed->target_ns > WEIR_PER_MAX || shed->interval_ns > WEIR_PER_MAX)
+    return "shed: target and interval must be shorter than 36 years";
+  return NULL;
+}
 
 const char *weir_config_check(const weir_config *config) {
-  if (config->concurrent < 1 || config->concurrent > WEIR_PERMITS_MAX)
-    return "concurrent must be from 1 to 2147483647";
-  return NULL;
+  const char *wrong = weir_rate_check(&config->rate);
+  if (!wrong) wrong = weir_adaptive_check(&config->adaptive);
+  if (wrong) return wrong;
+  if (config->concurrent > WEIR_PERMITS_MAX)
+    return "concurrent must be at most 2147483647";
+  if (!config->concurrent && !config->rate.count &&
+      config->adaptive.algorithm == WEIR_STATIC)
+    return "a limiter needs concurrent, rate or adaptive: what shall it limit?";
+  if (config->keys > WEIR_PERMITS_MAX) return "keys must be at most 2147483647";
+  if (config->order > WEIR_FAIR) return "the order is unknown";
+  return shed_check(config);
 }
 
 /* The open limiter of that name; 0: none. Reads every limiter: names are few
@@ -24,38 +47,91 @@ static uint32_t find_name(const weir_space *space, const char *name) {
   return 0;
 }
 
-static uint32_t new_instance(weir_space *space, uint32_t limiter) {
-  uint32_t index = weir_slab_take(&space->instances);
-  weir_instance_record *instance = weir_instance_at(space, index);
-  weir_record record = instance->record;
-  memset(instance, 0, sizeof *instance);
-  instance->record = record;
-  instance->limiter = limiter;
-  return index;
-}
-
 /* A new limiter; 0: no memory. */
 static uint32_t new_limiter(weir_space *space, const char *name) {
   weir_limiter_record *limiter;
   weir_record record;
-  uint32_t index;
-  if (!weir_slab_reserve(&space->limiters, &space->allocator) ||
-      !weir_slab_reserve(&space->instances, &space->allocator))
-    return 0;
+  uint32_t index, instance;
+  if (!weir_slab_reserve(&space->limiters, &space->allocator)) return 0;
   index = weir_slab_take(&space->limiters);
+  instance = weir_instance_make(space, index);
+  if (!instance) {
+    weir_slab_give(&space->limiters, index);
+    return 0;
+  }
   limiter = weir_limiter_at(space, index);
   record = limiter->record;
   memset(limiter, 0, sizeof *limiter);
   limiter->record = record;
   memcpy(limiter->name, name, strlen(name) + 1);
-  limiter->instance = new_instance(space, index);
+  limiter->instance = instance;
+  weir_heap_init(&limiter->idle, offsetof(weir_instance_record, idle));
   return index;
 }
 
-static void configure(weir_space *space, weir_limiter_record *limiter,
+/* --- configuring ---------------------------------------------------------- */
+
+static bool is_same_rate(const weir_rate *a, const weir_rate *b) {
+  return a->count == b->count && a->per_ns == b->per_ns &&
+         a->burst == b->burst && a->window == b->window &&
+         a->aligned == b->aligned && a->phase_ns == b->phase_ns;
+}
+
+/* Gives the waiters of a limiter a place among the deadlines, so that the time
+** can let them go; false: no memory, and nothing changed that matters. */
+static bool make_timed(weir_space *space, uint32_t limiter) {
+  for (uint32_t i = 1; i < space->tickets.used; i++) {
+    const weir_ticket_record *ticket = weir_ticket_at(space, i);
+    const weir_instance_record *instance;
+    weir_heap *deadlines;
+    uint32_t waiter;
+    if (!weir_slab_live(&space->tickets, i) || !ticket->instance ||
+        !ticket->cost || ticket->state != WEIR_QUEUED)
+      continue;
+    instance = weir_instance_at(space, ticket->instance);
+    waiter = weir_group_waiter(space, i);
+    if (instance->entry.owner != limiter || weir_ticket_at(space, waiter)->heap)
+      continue;
+    deadlines = &weir_port_at(space, ticket->port)->deadlines;
+    if (!weir_heap_reserve(deadlines, &space->allocator, deadlines->count + 1))
+      return false;
+    weir_heap_add(deadlines, &space->tickets, waiter,
+                  weir_ticket_at(space, waiter)->time);
+  }
+  return true;
+}
+
+/* Takes what was taken from the old rate over to the new one. */
+static void change_rate(weir_space *space, uint32_t index,
+                        const weir_meter *from, uint64_t t) {
+  const weir_limiter_record *limiter = weir_limiter_at(space, index);
+  for (uint32_t i = 1; i < space->instances.used; i++) {
+    weir_instance_record *instance = weir_instance_at(space, i);
+    if (weir_slab_live(&space->instances, i) && instance->entry.owner == index)
+      weir_meter_change(from, &limiter->meter, &instance->rate, t);
+  }
+  weir_keys_reorder(space, index, t);
+}
+
+/* false: no memory, nothing changed. */
+static bool configure(weir_space *space, uint32_t index,
                       const weir_config *config, uint64_t now) {
+  weir_limiter_record *limiter = weir_limiter_at(space, index);
+  uint64_t t = weir_clock_tick(&space->clock, now);
+  weir_meter before = limiter->meter;
+  if (limiter->waiting && !weir_limiter_wakes(limiter) &&
+      (config->rate.count || config->adaptive.algorithm != WEIR_STATIC) &&
+      !make_timed(space, index))
+    return false;
   limiter->config = *config;
-  weir_instance_pump(space, limiter->instance, now);
+  limiter->config.adaptive = weir_adaptive_complete(&config->adaptive);
+  limiter->changes++;
+  if (!is_same_rate(&before.rate, &config->rate)) {
+    weir_meter_init(&limiter->meter, &config->rate);
+    change_rate(space, index, &before, t);
+  }
+  if (limiter->waiting) weir_pump_all(space, index, now);
+  return true;
 }
 
 int weir_limiter_open(weir_space *space, const char *name,
@@ -68,20 +144,17 @@ int weir_limiter_open(weir_space *space, const char *name,
     return WEIR_E_CONFIG;
   index = *name ? find_name(space, name) : 0;
   if (!index) index = new_limiter(space, name);
-  if (!index) return WEIR_E_MEMORY;
+  if (!index || !configure(space, index, config, now)) return WEIR_E_MEMORY;
   weir_limiter_at(space, index)->refs++;
-  configure(space, weir_limiter_at(space, index), config, now);
   *out = weir_slab_handle(&space->limiters, index);
   return 0;
 }
 
 int weir_limiter_set(weir_space *space, weir_limiter handle,
                      const weir_config *config, uint64_t now) {
-  weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  if (!limiter) return WEIR_E_STALE;
+  if (!weir_slab_find(&space->limiters, handle)) return WEIR_E_STALE;
   if (weir_config_check(config)) return WEIR_E_CONFIG;
-  configure(space, limiter, config, now);
-  return 0;
+  return configure(space, (uint32_t)handle, config, now) ? 0 : WEIR_E_MEMORY;
 }
 
 int weir_limiter_config(const weir_space *space, weir_limiter handle,
@@ -92,27 +165,54 @@ int weir_limiter_config(const weir_space *space, weir_limiter handle,
   return 0;
 }
 
+/* --- the end -------------------------------------------------------------- */
+
+/* Refuses who waits in a limiter's queues, in their order. */
+static void refuse_queues(weir_space *space, uint32_t limiter, uint64_t now) {
+  for (uint32_t i = 1; i < space->queues.used; i++) {
+    uint32_t instance, head;
+    if (!weir_slab_live(&space->queues, i)) continue;
+    instance = weir_queue_at(space, i)->instance;
+    if (weir_instance_at(space, instance)->entry.owner != limiter) continue;
+    while ((head = weir_queue_head(space, instance)) != 0)
+      weir_ticket_decide(space, head, WEIR_CLOSED, now);
+  }
+}
+
+/* Refuses who waits for a limiter in another one's queue, and lets go there who
+** was behind. */
+static void refuse_asides(weir_space *space, uint32_t limiter, uint64_t now) {
+  for (uint32_t i = 1; i < space->tickets.used; i++) {
+    const weir_ticket_record *ticket = weir_ticket_at(space, i);
+    uint32_t where;
+    if (!weir_slab_live(&space->tickets, i) || !ticket->aside ||
+        weir_instance_at(space, ticket->instance)->entry.owner != limiter)
+      continue;
+    where = weir_ticket_at(space, weir_group_waiter(space, i))->instance;
+    weir_ticket_decide(space, i, WEIR_CLOSED, now);
+    weir_instance_pump(space, where, now);
+  }
+}
+
 int weir_limiter_close(weir_space *space, weir_limiter handle, uint64_t now) {
   weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  const weir_instance_record *instance;
-  uint32_t next;
   if (!limiter) return WEIR_E_STALE;
+  weir_clock_tick(&space->clock, now);
   limiter->closed = true;
-  instance = weir_instance_at(space, limiter->instance);
-  for (uint32_t i = instance->queue.first; i; i = next) {
-    const weir_ticket_record *ticket = weir_ticket_at(space, i);
-    next = ticket->record.next;
-    /* those who wait for a drain go on waiting for the holders */
-    if (ticket->cost) weir_instance_decide(space, i, WEIR_CLOSED, now);
-  }
-  weir_instance_pump(space, limiter->instance, now);
+  refuse_queues(space, (uint32_t)handle, now);
+  if (limiter->waiting) refuse_asides(space, (uint32_t)handle, now);
+  weir_limiter_drained(space, (uint32_t)handle, now);
   return 0;
 }
 
 void weir_limiter_collect(weir_space *space, uint32_t index) {
-  const weir_limiter_record *limiter = weir_limiter_at(space, index);
-  if (limiter->refs || weir_instance_at(space, limiter->instance)->tickets)
-    return;
+  weir_limiter_record *limiter = weir_limiter_at(space, index);
+  const weir_instance_record *instance =
+      weir_instance_at(space, limiter->instance);
+  if (limiter->refs || limiter->tickets) return;
+  weir_keys_free_all(space, index);
+  weir_heap_fini(&limiter->idle, &space->allocator);
+  if (instance->control) weir_slab_give(&space->controls, instance->control);
   weir_slab_give(&space->instances, limiter->instance);
   weir_slab_give(&space->limiters, index);
 }
@@ -127,22 +227,15 @@ int weir_limiter_drop(weir_space *space, weir_limiter handle) {
 
 bool weir_limiter_timed(const weir_space *space, weir_limiter handle) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  return limiter && limiter->config.timeout_ns != WEIR_NEVER;
+  const weir_config *config;
+  if (!limiter) return false;
+  config = &limiter->config;
+  return config->timeout_ns != WEIR_NEVER || config->rate.count ||
+         config->adaptive.algorithm != WEIR_STATIC || config->shed.codel ||
+         config->shed.lifo || config->shed.doomed || config->aging_ns;
 }
 
-int weir_limiter_stats(const weir_space *space, weir_limiter handle,
-                       weir_stats *out) {
+const char *weir_limiter_name(const weir_space *space, weir_limiter handle) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  const weir_instance_record *instance;
-  if (!limiter) return WEIR_E_STALE;
-  instance = weir_instance_at(space, limiter->instance);
-  out->limit = limiter->config.concurrent;
-  out->in_use = instance->in_use;
-  out->waiting = instance->waiting;
-  out->admitted = limiter->admitted;
-  out->dropped = limiter->dropped;
-  out->closed = limiter->closed;
-  memcpy(out->refused, limiter->refused, sizeof out->refused);
-  weir_histogram_read(&limiter->waits, &out->wait);
-  return 0;
+  return limiter ? limiter->name : NULL;
 }

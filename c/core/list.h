@@ -1,21 +1,31 @@
 /*
-** list.h - a list of tickets: append at the end, unlink anywhere, both O(1).
+** list.h - a list of tickets: add at an end, unlink anywhere, both O(1).
 */
 #ifndef WEIR_CORE_LIST_H
 #define WEIR_CORE_LIST_H
 
 #include "record.h"
 
-static inline void weir_list_append(weir_list *list, const weir_space *space,
-                                    uint32_t index) {
+/* Adds a ticket before another one, 0: at the end. */
+static inline void weir_list_insert(weir_list *list, const weir_space *space,
+                                    uint32_t index, uint32_t before) {
   weir_ticket_record *ticket = weir_ticket_at(space, index);
-  ticket->record.next = 0;
-  ticket->prev = list->last;
-  if (list->last)
-    weir_ticket_at(space, list->last)->record.next = index;
+  uint32_t after = before ? weir_ticket_at(space, before)->prev : list->last;
+  ticket->record.next = before;
+  ticket->prev = after;
+  if (after)
+    weir_ticket_at(space, after)->record.next = index;
   else
     list->first = index;
-  list->last = index;
+  if (before)
+    weir_ticket_at(space, before)->prev = index;
+  else
+    list->last = index;
+}
+
+static inline void weir_list_append(weir_list *list, const weir_space *space,
+                                    uint32_t index) {
+  weir_list_insert(list, space, index, 0);
 }
 
 /* The ticket must be in this list. */

@@ -5,94 +5,182 @@
 ** with which cost and arrival number. Counts, queues and heaps follow from
 ** them. They hold indices only, so that a mapping shared between processes
 ** can hold the very same records.
+**
+**   limiter --> instance (one without a key, one per key) --> queue --> lane
+**                   ^-- ticket --> port
 */
 #ifndef WEIR_CORE_RECORD_H
 #define WEIR_CORE_RECORD_H
 
+#include "clock.h"
+#include "codel.h"
+#include "heap.h"
 #include "histogram.h"
+#include "index.h"
+#include "rate.h"
 #include "slab.h"
+#include "tuner.h"
 
 typedef struct weir_list { /* of tickets, through record.next and prev */
   uint32_t first;          /* ticket index; 0: empty */
   uint32_t last;           /* ticket index; 0: empty */
 } weir_list;
 
-/* One request's passage. In one list at a time: its instance's queue while
-** QUEUED (none if parked), its port's ready list while READY. */
+/* One request's passage. In one list at a time: its queue's or lane's while
+** QUEUED (none if parked or aside), its port's ready list while READY (none of
+** a follower), its instance's holders while HELD. */
 typedef struct weir_ticket_record {
   weir_record record;
-  uint32_t prev;     /* the one before in its list; 0: the first */
-  uint32_t instance; /* index; 0: parked */
-  uint32_t cost;     /* permits; 0: a drain, which holds nothing */
-  uint32_t heap;     /* place in the port's deadlines, from 1; 0: none */
-  uint64_t cookie;   /* the host's own */
-  uint64_t since;    /* ns: arrival, then decision */
-  uint64_t waited;   /* ns, once decided */
-  uint64_t arrival;  /* number in the instance's order of arrival */
-  uint32_t port;     /* index of its owner */
-  uint8_t state;     /* weir_state */
-  uint8_t verdict;   /* weir_verdict, once decided */
+  uint32_t prev;        /* the one before in its list; 0: the first */
+  uint32_t instance;    /* index; 0: parked */
+  uint32_t cost : 31;   /* permits and tokens; 0: a drain, holding nothing */
+  uint32_t free : 1;    /* it holds nothing: a dry run, or no key was left */
+  uint32_t heap;        /* place in the port's deadlines, from 1; 0: none */
+  uint64_t cookie;      /* the host's own */
+  uint64_t since;       /* ns: arrival, then decision */
+  uint64_t time;        /* ns: the deadline while QUEUED (aside: no time, but
+                            what its flow hashes to), then how long it waited */
+  uint32_t arrival;     /* number, over all queues; compared by difference */
+  uint32_t lane;        /* QUEUED: the lane it is in; 0: in none. READY: the
+                            instance that decided about its group */
+  uint32_t group;       /* the next that asks together with it, in a ring; 0:
+                            it asks alone */
+  uint16_t port;        /* index of its owner */
+  int8_t priority;      /* of PRIORITY order */
+  uint8_t state : 2;    /* weir_state */
+  uint8_t verdict : 4;  /* weir_verdict, once decided */
+  uint8_t follower : 1; /* the handle is another's of its group */
+  uint8_t aside : 1;    /* QUEUED, while another of its group is in a queue */
 } weir_ticket_record;
 
 _Static_assert(sizeof(weir_ticket_record) == 64, "a ticket is a cache line");
 
-/* The state of one set of gates: a limiter has one (later: one per key). */
+/* The state of one set of gates: a limiter has one for requests without a key,
+** and one per key. */
 typedef struct weir_instance_record {
-  weir_record record;
-  uint32_t limiter;  /* index */
-  uint32_t in_use;   /* permits held or granted */
-  uint32_t waiting;  /* tickets in the queue, drains not counted */
-  uint32_t tickets;  /* live tickets in any state, drains counted */
-  weir_list queue;   /* in order of arrival */
-  uint64_t arrivals; /* so far: the newest ticket's arrival number */
+  weir_entry entry;     /* owner: limiter; tickets: live ones in any state */
+  weir_rate_state rate; /* of the limiter's meter */
+  uint64_t in_use;      /* permits held or granted */
+  uint32_t queue;       /* index; 0: nobody waits */
+  uint32_t holders;     /* the first ticket that is HELD; 0: none */
+  uint32_t control;     /* index; 0: none */
+  uint32_t idle;        /* place in the limiter's idle heap, from 1; 0: none */
+  uint32_t admitted;    /* decisions; stops at the most */
+  uint32_t refused;     /* decisions; stops at the most */
+  char label[WEIR_LABEL_MAX + 1]; /* see weir_key_info */
 } weir_instance_record;
+
+/* With its entry in the idle heap and its bucket in the index a key is */
+_Static_assert(sizeof(weir_instance_record) + sizeof(weir_heap_entry) +
+                       2 * sizeof(uint32_t) <=
+                   128,
+               "at most 128 bytes");
+
+/* Who waits for an instance; there is one as long as somebody does. FIFO and
+** LIFO queues are a list of tickets, the others have lanes of tickets. */
+typedef struct weir_queue_record {
+  weir_record record;
+  uint32_t instance;   /* index */
+  uint32_t waiting;    /* tickets */
+  uint64_t demand;     /* their costs */
+  weir_list tickets;   /* FIFO, LIFO: in order of arrival */
+  uint32_t first_lane; /* PRIORITY: highest first; FAIR: in order of turns */
+  uint32_t last_lane;
+  uint32_t lanes;   /* how many */
+  uint32_t armed;   /* the ticket whose place in its port's deadlines is
+                          when the rate will let it go; 0: none */
+  uint32_t quantum; /* FAIR: what a turn is worth: the largest cost so far */
+  uint8_t order;    /* weir_order */
+} weir_queue_record;
+
+/* The waiters of one priority or one flow; there is one as long as there is
+** one. */
+typedef struct weir_lane_record {
+  weir_entry entry;  /* owner: queue; tickets: in the list; hash of the flow */
+  uint32_t next;     /* lane of the same queue; 0: the last */
+  uint32_t prev;     /* 0: the first */
+  weir_list tickets; /* in order of arrival */
+  uint64_t deficit;  /* FAIR: permits it may still take in this turn */
+  int32_t priority;
+} weir_lane_record;
+
+/* What only some limiters measure of an instance. */
+typedef struct weir_control_record {
+  weir_record record;
+  weir_codel codel;
+  weir_pace pace;
+  weir_tuner tuner;
+  uint8_t algorithm; /* weir_algorithm that `tuner` is of */
+} weir_control_record;
 
 /* What is asked for, how often it was, and the counts people read. */
 typedef struct weir_limiter_record {
   weir_record record;
-  weir_config config;
-  uint32_t instance;               /* index */
+  weir_config config;              /* `adaptive` is complete */
+  weir_meter meter;                /* of config.rate */
+  uint32_t instance;               /* index: for requests without a key */
   uint32_t refs;                   /* opens not yet dropped */
+  uint32_t tickets;                /* live, of all instances */
+  uint32_t waiting;                /* tickets in queues */
+  uint32_t riding;                 /* tickets that are `free`, and held */
+  uint32_t keys;                   /* instances with a key */
+  uint64_t in_use;                 /* permits, of all instances */
+  weir_heap idle;                  /* keys without a ticket, by when their rate
+                                      will have recovered, or before that */
+  weir_list drains;                /* tickets that wait for the end of all */
   bool closed;                     /* takes no newcomers */
   char name[WEIR_NAME_MAX + 1];    /* "": nameless */
+  uint64_t changes;                /* times it was configured */
   uint64_t admitted;               /* decisions */
   uint64_t dropped;                /* releases with WEIR_DROPPED */
+  uint64_t unused;                 /* releases with WEIR_UNUSED */
   uint64_t refused[WEIR_VERDICTS]; /* decisions, by verdict */
+  uint64_t would[WEIR_VERDICTS];   /* decisions of a dry run */
   weir_histogram waits;            /* of the admitted */
 } weir_limiter_record;
 
-/* The part of a port that others write: who may go on. */
+/* One attached user, as others see it. */
 typedef struct weir_port_record {
   weir_record record;
-  weir_list ready; /* decided tickets, in order of decision */
+  weir_list ready;     /* decided tickets, in order of decision */
+  weir_heap deadlines; /* of its tickets that wait or were decided and not yet
+                          taken: their own, or when a rate lets them go */
 } weir_port_record;
 
 struct weir_space {
   weir_allocator allocator;
+  uint64_t seed[2]; /* of all hashes */
+  weir_clock clock;
+  uint32_t arrivals; /* the newest ticket's arrival number */
   weir_slab tickets;
   weir_slab instances;
+  weir_slab queues;
+  weir_slab lanes;
+  weir_slab controls;
   weir_slab limiters;
   weir_slab ports;
+  weir_index keys;  /* of instances */
+  weir_index flows; /* of lanes */
 };
 
-static inline weir_ticket_record *weir_ticket_at(const weir_space *space,
-                                                 uint32_t index) {
-  return (weir_ticket_record *)(void *)space->tickets.base + index;
-}
+/* weir_ticket_at(space, index) and its like: the record at an index. */
+#define WEIR_RECORD_AT(type, slab)                                             \
+  static inline weir_##type##_record *weir_##type##_at(                        \
+      const weir_space *space, uint32_t index) {                               \
+    return (weir_##type##_record *)(void *)space->slab.base + index;           \
+  }
+WEIR_RECORD_AT(ticket, tickets)
+WEIR_RECORD_AT(instance, instances)
+WEIR_RECORD_AT(queue, queues)
+WEIR_RECORD_AT(lane, lanes)
+WEIR_RECORD_AT(control, controls)
+WEIR_RECORD_AT(limiter, limiters)
+WEIR_RECORD_AT(port, ports)
+#undef WEIR_RECORD_AT
 
-static inline weir_instance_record *weir_instance_at(const weir_space *space,
-                                                     uint32_t index) {
-  return (weir_instance_record *)(void *)space->instances.base + index;
-}
-
-static inline weir_limiter_record *weir_limiter_at(const weir_space *space,
-                                                   uint32_t index) {
-  return (weir_limiter_record *)(void *)space->limiters.base + index;
-}
-
-static inline weir_port_record *weir_port_at(const weir_space *space,
-                                             uint32_t index) {
-  return (weir_port_record *)(void *)space->ports.base + index;
+static inline weir_limiter_record *
+weir_limiter_of(const weir_space *space, const weir_instance_record *instance) {
+  return weir_limiter_at(space, instance->entry.owner);
 }
 
 /* Time spent from `then` to `now`; a clock that went back counts as none. */

@@ -85,7 +85,8 @@ typedef enum weir_verdict {
   WEIR_CANCELED, /* withdrawn by its owner */
   WEIR_IMPOSSIBLE, /* asks for more than the limit can ever give */
   WEIR_DOOMED,     /* cannot be admitted before its deadline */
-  WEIR_EXHAUSTED,  /* the space has no room for another ticket */
+  WEIR_EXHAUSTED,  /* no room for another ticket, or for another active key */
+  WEIR_SHED,       /* given up while it waited, to keep the queue short */
   WEIR_VERDICTS    /* how many verdicts there are */
 } weir_verdict;
 
@@ -99,14 +100,22 @@ typedef enum weir_error {
 
 /* How the work under a permit went. */
 typedef enum weir_outcome {
-  WEIR_DONE,   /* as it should */
-  WEIR_DROPPED /* failed, or abandoned */
+  WEIR_DONE,    /* as it should */
+  WEIR_DROPPED, /* failed, or abandoned */
+  WEIR_UNUSED   /* never began: the tokens of a rate come back as well */
 } weir_outcome;
 
 #define WEIR_NEVER UINT64_MAX     /* a deadline that does not come */
 #define WEIR_UNBOUNDED UINT32_MAX /* a queue without a bound */
 #define WEIR_PERMITS_MAX 2147483647u
-#define WEIR_NAME_MAX 63 /* bytes of a limiter's name */
+#define WEIR_NAME_MAX 63   /* bytes of a limiter's name */
+#define WEIR_KEY_MAX 65535 /* bytes of a key or a flow */
+#define WEIR_LABEL_MAX 23  /* bytes that are kept of a key, for people */
+#define WEIR_KEYS 65536    /* keys a limiter has at most, unless it says */
+#define WEIR_PER_MAX ((uint64_t)1 << 60) /* ns of a rate's period, 36 years */
+#define WEIR_PRIORITY_MIN (-16)
+#define WEIR_PRIORITY_MAX 15
+#define WEIR_ALL_MAX 16 /* limiters that one request can ask at once */
 
 typedef struct weir_space weir_space;
 typedef struct weir_port weir_port;
@@ -123,22 +132,120 @@ typedef struct weir_allocator {
   void *data;
 } weir_allocator;
 
-/* A limiter's configuration; state is kept elsewhere. */
+/* --- configuration -------------------------------------------------------- */
+
+/* How a rate counts. */
+typedef enum weir_window {
+  WEIR_GCRA,   /* evenly, with a burst: the generic cell rate algorithm of
+                  ITU-T I.371, which is a token bucket */
+  WEIR_FIXED,  /* `count` in each period */
+  WEIR_SLIDING /* `count` in any period, estimated from two: the last one
+                  counts for the part of it that is within a period of now */
+} weir_window;
+
+/*
+** A rate: `count` tokens per `per_ns`. The arithmetic is exact: a token may
+** be had in the nanosecond in which it comes, and nothing adds up.
+**
+** GCRA: a bucket of `burst` tokens that starts full. FIXED and SLIDING: periods
+** begin with the first request after an idle one, or, `aligned`, at every
+** phase_ns + k x per_ns of the space's clock.
+*/
+typedef struct weir_rate {
+  uint64_t per_ns;    /* count (one per ns) to WEIR_PER_MAX */
+  uint64_t phase_ns;  /* see above */
+  uint32_t count;     /* tokens, 1 to WEIR_PERMITS_MAX; 0: no rate */
+  uint32_t burst;     /* tokens, 1 to WEIR_PERMITS_MAX; GCRA only */
+  weir_window window; /* GCRA unless it says */
+  bool aligned;
+} weir_rate;
+
+/* Who goes next. */
+typedef enum weir_order {
+  WEIR_FIFO,     /* who came first */
+  WEIR_LIFO,     /* who came last */
+  WEIR_PRIORITY, /* the highest priority, FIFO within it */
+  WEIR_FAIR      /* flows in turn (deficit round robin), FIFO within one */
+} weir_order;
+
+/* Who is refused (FULL) when the queue's bound is reached. */
+typedef enum weir_victim {
+  WEIR_NEWEST, /* the newcomer */
+  WEIR_OLDEST, /* who waits longest */
+  WEIR_LOWEST  /* the last of the lowest priority, if that is below the
+                  newcomer's; else the newcomer */
+} weir_victim;
+
+/* What a queue that is too long gives up. */
+typedef struct weir_shed {
+  uint64_t target_ns;   /* a wait that is short enough; 0: 5 ms */
+  uint64_t interval_ns; /* how long waits may be longer; 0: 100 ms */
+  weir_victim victim;
+  bool codel;  /* refuse (SHED) from the head while waits stay above target:
+                  CoDel, RFC 8289 */
+  bool lifo;   /* while they do, the newest goes first; with FIFO order */
+  bool doomed; /* refuse on arrival (DOOMED) who by the measured pace of the
+                  queue cannot be admitted before its deadline */
+} weir_shed;
+
+/* How a limit is found; the rules are those of Netflix's concurrency-limits. */
+typedef enum weir_algorithm {
+  WEIR_STATIC, /* it is `concurrent` */
+  WEIR_AIMD,
+  WEIR_VEGAS,
+  WEIR_GRADIENT2
+} weir_algorithm;
+
+/* Of an adaptive limit; a field that is 0 has the default in parentheses. */
+typedef struct weir_adaptive {
+  double backoff;       /* AIMD: factor after a drop, 0.5 to below 1 (0.9) */
+  double smoothing;     /* VEGAS (1), GRADIENT2 (0.2): part of the new value */
+  double tolerance;     /* GRADIENT2: 1 or more (1.5) */
+  uint64_t timeout_ns;  /* AIMD: a latency above counts as a drop (5 s) */
+  uint32_t initial;     /* permits (20) */
+  uint32_t min;         /* permits (1) */
+  uint32_t max;         /* permits (200; VEGAS: 1000) */
+  uint32_t queue;       /* GRADIENT2: permits that may queue (4) */
+  uint32_t long_window; /* GRADIENT2: samples of its long average (600) */
+  weir_algorithm algorithm;
+} weir_adaptive;
+
+/* A limiter's configuration; state is kept elsewhere. It wants one of the
+** gates at least: concurrent, rate, adaptive. */
 typedef struct weir_config {
-  uint32_t concurrent; /* permits, 1 to WEIR_PERMITS_MAX */
-  uint32_t queue;      /* how many may wait, 0 to WEIR_UNBOUNDED */
+  uint32_t concurrent; /* permits, 1 to WEIR_PERMITS_MAX; 0: not limited */
+  uint32_t queue;      /* how many may wait for a key, 0 to WEIR_UNBOUNDED */
   uint64_t timeout_ns; /* how long a request waits unless it says; or NEVER */
+  weir_rate rate;
+  uint64_t aging_ns; /* PRIORITY: a wait that is worth one step up; 0: none */
+  weir_shed shed;
+  weir_adaptive adaptive; /* `concurrent`, if given, is its upper bound */
+  uint32_t keys;          /* that may be active at once; 0: WEIR_KEYS */
+  weir_order order;       /* of a queue that is new: those who wait stay put */
+  bool pass_exhausted;    /* instead of EXHAUSTED for want of a key: ADMITTED,
+                             holding nothing */
+  bool dry_run;           /* admit everybody, and count what would have been */
 } weir_config;
 
 #define WEIR_CONFIG_INIT                                                       \
-  { 1, WEIR_UNBOUNDED, WEIR_NEVER }
+  {                                                                            \
+    1, WEIR_UNBOUNDED, WEIR_NEVER, { 0, 0, 0, 0, WEIR_GCRA, 0 }, 0,            \
+        { 0, 0, WEIR_NEWEST, 0, 0, 0 },                                        \
+        { 0, 0, 0, 0, 0, 0, 0, 0, 0, WEIR_STATIC }, 0, WEIR_FIFO, 0, 0         \
+  }
 
-/* One request; all zero is a request for one permit, waiting as configured. */
+/* One request; all zero is a request for one permit, waiting as configured.
+** `key` and `flow` are read during the call and not kept. */
 typedef struct weir_request {
-  uint64_t cookie;   /* the host's own; comes back in the event */
-  uint64_t deadline; /* ns; 0: now + the limiter's timeout; or WEIR_NEVER */
-  uint32_t cost;     /* permits, up to WEIR_PERMITS_MAX; 0 counts as 1 */
-  bool try_only;     /* do not wait: WEIR_FULL instead of WEIR_WAITING */
+  uint64_t cookie;    /* the host's own; comes back in the event */
+  uint64_t deadline;  /* ns; 0: now + the limiter's timeout; or WEIR_NEVER */
+  const void *key;    /* whose permits and tokens; NULL: everybody's */
+  const void *flow;   /* FAIR: in whose turn; NULL: one flow for all such */
+  uint32_t key_size;  /* bytes, up to WEIR_KEY_MAX; 0 is a key, too */
+  uint32_t flow_size; /* bytes, up to WEIR_KEY_MAX */
+  uint32_t cost; /* permits and tokens, up to WEIR_PERMITS_MAX; 0 counts as 1 */
+  int8_t priority; /* WEIR_PRIORITY_MIN to _MAX; the higher goes first */
+  bool try_only;   /* do not wait: WEIR_FULL instead of WEIR_WAITING */
 } weir_request;
 
 /* A decided waiter. */
@@ -146,7 +253,7 @@ typedef struct weir_event {
   weir_ticket ticket; /* held if ADMITTED by a limiter, stale otherwise */
   uint64_t cookie;
   uint64_t waited_ns;   /* from arrival to decision */
-  weir_limiter limiter; /* 0 for a parked ticket */
+  weir_limiter limiter; /* who decided; 0 for a parked ticket */
   uint32_t cost;        /* permits asked for; 0 for a parked one or a drain */
   weir_verdict verdict;
 } weir_event;
@@ -155,6 +262,11 @@ typedef struct weir_event {
 
 /* A new local space; NULL allocator: the C library's. NULL: no memory. */
 WEIR_API weir_space *weir_space_new(const weir_allocator *allocator);
+
+/* Sets the seed of the hash that finds keys and flows: 16 random bytes that
+** nobody outside knows, so that nobody can choose keys that collide. To be
+** called before the first key is used; without it the seed is zero. */
+WEIR_API void weir_space_seed(weir_space *space, const void *bytes16);
 
 /* Frees the space with all it holds. Its ports must be detached first. */
 WEIR_API void weir_space_free(weir_space *space);
@@ -181,6 +293,7 @@ WEIR_API int weir_fd(const weir_port *port);
 ** time `now`. A closed limiter has lost its name: opening it makes a new one.
 ** Each open wants one weir_limiter_drop.
 ** 0, WEIR_E_CONFIG (a value out of range, a name too long), WEIR_E_MEMORY.
+** weir_config_check says which value it was.
 */
 WEIR_API int weir_limiter_open(weir_space *space, const char *name,
                                const weir_config *config, uint64_t now,
@@ -190,7 +303,9 @@ WEIR_API int weir_limiter_open(weir_space *space, const char *name,
 ** Changes a limiter while it is used. Raising the limit admits as many as now
 ** fit; lowering it takes nothing away and admits nobody until enough came
 ** back. Waiters that can never be admitted any more are refused (IMPOSSIBLE)
-** when they reach the head. 0, WEIR_E_STALE, WEIR_E_CONFIG.
+** when they reach the head. A new rate keeps what was taken from the old one.
+** 0, WEIR_E_STALE, WEIR_E_CONFIG; WEIR_E_MEMORY, only where waiters of a
+** limiter without a rate come to wait for one: nothing has changed then.
 */
 WEIR_API int weir_limiter_set(weir_space *space, weir_limiter limiter,
                               const weir_config *config, uint64_t now);
@@ -198,8 +313,8 @@ WEIR_API int weir_limiter_set(weir_space *space, weir_limiter limiter,
 WEIR_API int weir_limiter_config(const weir_space *space, weir_limiter limiter,
                                  weir_config *out);
 
-/* Refuses all who wait and all who come (CLOSED); holders keep their permits
-** and release as usual. 0, also when closed before; WEIR_E_STALE. */
+/* Refuses all who wait and all who come (CLOSED), of every key; holders keep
+** their permits and release as usual. 0, also when closed before; WEIR_E_STALE. */
 WEIR_API int weir_limiter_close(weir_space *space, weir_limiter limiter,
                                 uint64_t now);
 
@@ -214,21 +329,55 @@ WEIR_API bool weir_limiter_timed(const weir_space *space, weir_limiter limiter);
 /* --- requests ------------------------------------------------------------ */
 
 /*
-** Asks for permits. ADMITTED: *out is held. WAITING: *out is in the queue and
-** an event will come. Every other verdict is a refusal, *out is 0. With others
-** in the queue a newcomer waits behind them even if it would fit. A deadline
-** that has passed matters only to a request that would have to wait: TIMEOUT,
-** or FULL if it might not wait anyway.
-** WEIR_E_STALE: no such limiter; WEIR_E_CONFIG: the cost is out of range.
+** Asks for permits and tokens. ADMITTED: *out is held. WAITING: *out is in the
+** queue and an event will come. Every other verdict is a refusal, *out is 0,
+** and has taken nothing. A newcomer waits behind all who go before it in the
+** limiter's order, even if it would fit. A deadline that has passed matters
+** only to a request that would have to wait: TIMEOUT, or FULL if it might not
+** wait anyway.
+** A key is made with its first request and goes when nobody holds or waits and
+** its rate has recovered. IMPOSSIBLE: `cost` is more than the limit or the rate
+** can ever give. EXHAUSTED: no memory, or all keys are active.
+** WEIR_E_STALE: no such limiter; WEIR_E_CONFIG: a value is out of range.
 */
 WEIR_API int weir_acquire(weir_port *port, weir_limiter limiter,
                           const weir_request *request, uint64_t now,
                           weir_ticket *out);
 
-/* What weir_acquire would answer now, if there is memory for a ticket; changes
-** and counts nothing. */
+/*
+** Asks several limiters at once, in one ticket: admitted when every one can, in
+** the same instant, and holding nothing while it waits. It waits in the queue
+** of one limiter that can not, in the place its arrival gives it there; when it
+** could go there and another can not, it moves on to that one's queue. So it
+** cannot block others, nor be part of a deadlock, in whatever order limiters
+** are named; where all of them are always taken by others it may wait for long.
+** `count` is 1 to WEIR_ALL_MAX. Of the requests, key, flow, priority and cost
+** are each limiter's own; cookie, deadline and try_only are the first one's,
+** and without a deadline the earliest of the limiters' timeouts counts.
+** *decider, if not NULL, is the limiter that refuses or is waited for.
+** weir_release, weir_cancel and the others act on all of it.
+** Answers as weir_acquire does.
+*/
+WEIR_API int weir_acquire_all(weir_port *port, const weir_limiter *limiters,
+                              const weir_request *requests, uint32_t count,
+                              uint64_t now, weir_ticket *out,
+                              weir_limiter *decider);
+
+/* What weir_acquire would answer now, if there is memory for it; changes and
+** counts nothing. */
 WEIR_API int weir_peek(const weir_port *port, weir_limiter limiter,
                        const weir_request *request, uint64_t now);
+
+/* What weir_acquire_all would answer now, likewise. */
+WEIR_API int weir_peek_all(const weir_port *port, const weir_limiter *limiters,
+                           const weir_request *requests, uint32_t count,
+                           uint64_t now);
+
+/* Whether all permits in use of the request's key are held, not waited for, by
+** tickets of this port with the request's cookie: then it would wait for its
+** own. false if none is in use or the limiter does not count permits. */
+WEIR_API bool weir_holds_all(const weir_port *port, weir_limiter limiter,
+                             const weir_request *request);
 
 /* Changes the cookie a ticket was made with. 0, WEIR_E_STALE. */
 WEIR_API int weir_set_cookie(weir_port *port, weir_ticket ticket,
@@ -236,7 +385,8 @@ WEIR_API int weir_set_cookie(weir_port *port, weir_ticket ticket,
 
 /* Gives a held ticket's permits back and marks ready whoever can now go.
 ** 0; WEIR_E_STALE (released before, or another port's), WEIR_E_STATE (not
-** held): no change. */
+** held): no change. The time it was held and the outcome are a sample for an
+** adaptive limit; an UNUSED one is none. */
 WEIR_API int weir_release(weir_port *port, weir_ticket ticket,
                           weir_outcome outcome, uint64_t now);
 
@@ -246,9 +396,9 @@ WEIR_API int weir_release(weir_port *port, weir_ticket ticket,
 WEIR_API int weir_cancel(weir_port *port, weir_ticket ticket, uint64_t now);
 
 /*
-** Refuses newcomers (CLOSED) and waits until the queue is empty and everything
-** is given back. As weir_acquire, for a ticket that holds nothing and is in no
-** statistics: ADMITTED (*out is 0) when idle already, WAITING, FULL, TIMEOUT;
+** Refuses newcomers (CLOSED) and waits until nobody waits and everything is
+** given back, of every key. As weir_acquire, for a ticket that holds nothing
+** and is in no statistics: ADMITTED (*out is 0) when idle already, WAITING, FULL, TIMEOUT;
 ** or EXHAUSTED, and the limiter is not closed then. `request` may carry a
 ** cookie, a deadline (0: none) and try_only.
 */
@@ -272,13 +422,14 @@ WEIR_API int weir_wake(weir_port *port, weir_ticket ticket);
 
 /* --- a host's turn ------------------------------------------------------- */
 
-/* Expires what is due, by deadline and then by arrival; answers the next
-** deadline, or WEIR_NEVER. Nothing else expires anything: whoever was granted
-** before this call is granted. */
+/* Expires what is due and admits whom a rate allows by now, in order of time
+** and then of arrival; answers the next time something is due, or WEIR_NEVER.
+** Nothing else expires anything: whoever was granted before this call is
+** granted. */
 WEIR_API uint64_t weir_advance(weir_port *port, uint64_t now);
 
-/* The next deadline, without expiring anything. Never too late; too early
-** while its ticket is decided and not taken yet. */
+/* The next time something is due, without doing anything about it. Never too
+** late; too early while its ticket is decided and not taken yet. */
 WEIR_API uint64_t weir_deadline(const weir_port *port);
 
 /* Whether weir_next has something to give: the host's cue to take a turn. */
@@ -299,21 +450,77 @@ typedef struct weir_wait_stats {
   uint64_t p50, p90, p99, max;
 } weir_wait_stats;
 
+/* Of a limiter, over all its keys. */
 typedef struct weir_stats {
-  uint32_t limit;                  /* permits */
-  uint32_t in_use;                 /* permits held or granted */
-  uint32_t waiting;                /* tickets in the queue */
-  uint64_t admitted;               /* since the limiter was made */
-  uint64_t dropped;                /* releases with WEIR_DROPPED */
+  uint32_t limit;    /* permits now, of each key; 0: not limited */
+  uint32_t waiting;  /* tickets in a queue */
+  uint64_t in_use;   /* permits held or granted */
+  uint32_t keys;     /* keys known, some of them idle */
+  uint64_t changes;  /* how often it was configured */
+  uint64_t admitted; /* since the limiter was made */
+  uint64_t dropped;  /* releases with WEIR_DROPPED */
+  uint64_t unused;   /* releases with WEIR_UNUSED */
   uint64_t refused[WEIR_VERDICTS]; /* by verdict; a request counts once, by
                                        its first decision: CANCELED is one
                                        withdrawn while it was in the queue */
+  uint64_t would[WEIR_VERDICTS];   /* dry run: what it would have been told */
   weir_wait_stats wait;
   bool closed;
 } weir_stats;
 
 WEIR_API int weir_limiter_stats(const weir_space *space, weir_limiter limiter,
                                 weir_stats *out);
+
+/* Waits of the admitted, for a histogram: counts[i] is how many were at most
+** bounds_ns[i], ascending, within 3.2 %; *sum_ns their sum, *count how many.
+** 0; WEIR_E_STALE. */
+WEIR_API int weir_limiter_waits(const weir_space *space, weir_limiter limiter,
+                                const uint64_t *bounds_ns, uint64_t *counts,
+                                uint32_t bounds, uint64_t *sum_ns,
+                                uint64_t *count);
+
+/* The name it was opened by, "" if it has none; NULL: stale. Valid until the
+** next call that changes the space. */
+WEIR_API const char *weir_limiter_name(const weir_space *space,
+                                       weir_limiter limiter);
+
+/* Of one key. */
+typedef struct weir_key_info {
+  char label[WEIR_LABEL_MAX + 1]; /* the key's begin, fit to be read: what is
+                                     no UTF-8 or a control is "?", and what was
+                                     cut off ends in "~" */
+  uint32_t limit;                 /* permits now; 0: not limited */
+  uint64_t in_use;                /* permits held or granted */
+  uint32_t waiting;               /* tickets in its queue */
+  uint32_t admitted;              /* since the key was made; may stop */
+  uint32_t refused;               /* likewise */
+} weir_key_info;
+
+/* What is known of a key; of the limiter's own queue, for key NULL. A key that
+** is not known is as one that was never used. 0; WEIR_E_STALE. */
+WEIR_API int weir_key_inspect(const weir_space *space, weir_limiter limiter,
+                              const void *key, uint32_t key_size,
+                              weir_key_info *out);
+
+/* Walks a limiter's keys in no order: start with *cursor = 0; false: no more.
+** Reads every record; for reports, not for hot paths. */
+WEIR_API bool weir_key_walk(const weir_space *space, weir_limiter limiter,
+                            uint32_t *cursor, weir_key_info *out);
+
+/* What is left for one key, for people and HTTP headers. */
+typedef struct weir_quota {
+  uint64_t left;     /* of `cost` 1: how many would be admitted now */
+  uint64_t retry_ns; /* until `cost` would be admitted if nobody else came: 0:
+                        now; exact for a rate, and for permits by the pace at
+                        which they came back lately; NEVER: not known */
+  uint64_t reset_ns; /* until the rate has recovered wholly; 0: it has */
+} weir_quota;
+
+/* 0; WEIR_E_STALE; WEIR_E_CONFIG. `request` gives key, cost and what else
+** decides about its place. */
+WEIR_API int weir_limiter_quota(const weir_space *space, weir_limiter limiter,
+                                const weir_request *request, uint64_t now,
+                                weir_quota *out);
 
 /* Of a ticket. */
 typedef enum weir_state {
@@ -323,6 +530,14 @@ typedef enum weir_state {
   WEIR_HELD
 } weir_state;
 
+/* What keeps a waiter. */
+typedef enum weir_bound {
+  WEIR_BY_NOTHING, /* it does not wait, or is parked */
+  WEIR_BY_OTHERS,  /* others go first */
+  WEIR_BY_PERMITS, /* they are in use */
+  WEIR_BY_RATE     /* its tokens are not there yet */
+} weir_bound;
+
 typedef struct weir_ticket_info {
   weir_ticket ticket;
   weir_limiter limiter; /* 0: parked */
@@ -330,16 +545,20 @@ typedef struct weir_ticket_info {
   uint64_t since; /* ns: arrival while queued, then decision; 0 if parked */
   uint32_t cost;
   weir_state state;
+  weir_bound bound;
+  char key[WEIR_LABEL_MAX + 1]; /* "": none */
 } weir_ticket_info;
 
-/* 0 and *out; WEIR_E_STALE. */
+/* 0 and *out; WEIR_E_STALE. Of a ticket for several limiters: the one it waits
+** for, or the first. */
 WEIR_API int weir_ticket_inspect(const weir_port *port, weir_ticket ticket,
-                                 weir_ticket_info *out);
+                                 uint64_t now, weir_ticket_info *out);
 
 /* Walks all live tickets of the port: start with *cursor = 0; false: no more.
-** Reads every record; for reports, not for hot paths. */
+** A ticket that holds of several limiters comes once for each. Reads every
+** record; for reports, not for hot paths. */
 WEIR_API bool weir_ticket_walk(const weir_port *port, uint32_t *cursor,
-                               weir_ticket_info *out);
+                               uint64_t now, weir_ticket_info *out);
 
 /* "admitted", "full", ...; a static string, never NULL. */
 WEIR_API const char *weir_verdict_name(int verdict);

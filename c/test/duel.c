@@ -91,7 +91,7 @@ static void same_info(duel *d, const weir_ticket_info *engine,
 
 static void look_at_ticket(duel *d, int port, weir_ticket ticket) {
   weir_ticket_info engine, model;
-  int answer = weir_ticket_inspect(d->ports[port], ticket, &engine);
+  int answer = weir_ticket_inspect(d->ports[port], ticket, d->now, &engine);
   duel_same(d, "inspect", (uint64_t)answer,
             (uint64_t)ref_inspect(&d->model, port, ticket, &model));
   if (answer == 0) same_info(d, &engine, &model);
@@ -102,7 +102,7 @@ static void look_at_walk(duel *d, int port) {
   weir_ticket_info info;
   uint32_t cursor = 0;
   unsigned engine = 0, model = 0;
-  for (; weir_ticket_walk(d->ports[port], &cursor, &info); engine++)
+  for (; weir_ticket_walk(d->ports[port], &cursor, d->now, &info); engine++)
     look_at_ticket(d, port, info.ticket);
   for (int i = 0; i < REF_TICKETS; i++)
     model += d->model.tickets[i].state != WEIR_FREE &&

@@ -31,7 +31,7 @@ static int call_wake(world *w, weir_ticket ticket) {
 
 static int call_inspect(world *w, weir_ticket ticket) {
   weir_ticket_info info;
-  return weir_ticket_inspect(w->port, ticket, &info);
+  return weir_ticket_inspect(w->port, ticket, w->now, &info);
 }
 
 static int call_set_cookie(world *w, weir_ticket ticket) {
@@ -201,13 +201,13 @@ static void check_call(unsigned state, unsigned c) {
   ticket = states[state].make(&w);
   stats = world_stats(&w);
   pending = weir_pending(w.port);
-  weir_ticket_inspect(w.port, ticket, &info);
+  weir_ticket_inspect(w.port, ticket, w.now, &info);
   answer = calls[c].run(&w, ticket);
   if (!CHECK_EQ(answer, states[state].answers[c]))
     CHECK_TEXT(calls[c].name, states[state].name);
   if (answer < 0) {
     stats_after = world_stats(&w);
-    weir_ticket_inspect(w.port, ticket, &info_after);
+    weir_ticket_inspect(w.port, ticket, w.now, &info_after);
     SAME(&stats_after, &stats);
     CHECK_EQ(weir_pending(w.port), pending);
     CHECK(!memcmp(&info_after, &info, sizeof info));

@@ -152,11 +152,12 @@ TEST(every_allocation_that_fails_is_told_and_changes_nothing) {
   }
 }
 
-/* Lets requests wait until there is no room for another ticket. */
+/* Lets requests wait until there is no room for another ticket. The first one
+** makes the queue. */
 static unsigned fill(world *w) {
   weir_request request = { 0 };
-  weir_ticket ticket;
-  unsigned waiting = 0;
+  weir_ticket ticket = WAIT(w, 1);
+  unsigned waiting = 1;
   ledger_fail(&w->memory, UINT_MAX / 2);
   while (weir_acquire(w->port, w->limiter, &request, w->now, &ticket) ==
          WEIR_WAITING)
@@ -200,7 +201,7 @@ TEST(a_drain_without_memory_has_not_closed_the_limiter) {
 }
 
 TEST(only_asking_opening_and_attaching_need_memory) {
-  weir_config config = { 2, 9, 100 };
+  weir_config config = { .concurrent = 2, .queue = 9, .timeout_ns = 100 };
   world w;
   weir_ticket held, waits, parked;
   weir_event event;

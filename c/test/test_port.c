@@ -202,8 +202,8 @@ TEST(a_walk_visits_every_live_ticket_of_its_port_once) {
     HOLD(&w, 1);
     world_swap(&w);
   }
-  while (weir_ticket_walk(w.port, &cursor, &info)) {
-    CHECK_EQ(weir_ticket_inspect(w.port, info.ticket, &info), 0);
+  while (weir_ticket_walk(w.port, &cursor, w.now, &info)) {
+    CHECK_EQ(weir_ticket_inspect(w.port, info.ticket, w.now, &info), 0);
     seen++;
   }
   CHECK_EQ(seen, SOME / 2);
@@ -213,13 +213,15 @@ TEST(a_walk_visits_every_live_ticket_of_its_port_once) {
 
 static void check_info(world *w, weir_ticket ticket, weir_ticket_info wanted) {
   weir_ticket_info got = { 0 };
-  CHECK_EQ(weir_ticket_inspect(w->port, ticket, &got), 0);
+  CHECK_EQ(weir_ticket_inspect(w->port, ticket, w->now, &got), 0);
   CHECK_EQ(got.ticket, ticket);
   CHECK_EQ(got.limiter, wanted.limiter);
   CHECK_EQ(got.cookie, wanted.cookie);
   CHECK_EQ(got.since, wanted.since);
   CHECK_EQ(got.cost, wanted.cost);
   CHECK_EQ(got.state, wanted.state);
+  CHECK_EQ(got.bound, wanted.bound);
+  CHECK_TEXT(got.key, wanted.key);
 }
 
 TEST(a_ticket_says_whose_it_is_and_since_when) {
@@ -229,20 +231,26 @@ TEST(a_ticket_says_whose_it_is_and_since_when) {
   world_open(&w, 2);
   held = world_acquire(HERE, &w, REQUEST(.cost = 2, .cookie = 8), 0);
   check_info(&w, held,
-             (weir_ticket_info){ 0, w.limiter, 8, WORLD_START, 2, WEIR_HELD });
+             (weir_ticket_info){ 0, w.limiter, 8, WORLD_START, 2, WEIR_HELD,
+                                 WEIR_BY_NOTHING, "" });
   w.now = 1100;
   waits = WAIT(&w, 1);
   w.now = 1200;
   check_info(&w, waits,
-             (weir_ticket_info){ 0, w.limiter, 0, 1100, 1, WEIR_QUEUED });
+             (weir_ticket_info){ 0, w.limiter, 0, 1100, 1, WEIR_QUEUED,
+                                 WEIR_BY_PERMITS, "" });
   RELEASE(&w, held);
   check_info(&w, waits,
-             (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_READY });
+             (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_READY,
+                                 WEIR_BY_NOTHING, "" });
   w.now = 1300;
   CHECK_EQ(weir_claim(w.port, waits, &event), 1);
   check_info(&w, waits,
-             (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_HELD });
-  check_info(&w, PARK(&w, 0), (weir_ticket_info){ 0, 0, 0, 0, 0, WEIR_QUEUED });
+             (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_HELD,
+                                 WEIR_BY_NOTHING, "" });
+  check_info(
+      &w, PARK(&w, 0),
+      (weir_ticket_info){ 0, 0, 0, 0, 0, WEIR_QUEUED, WEIR_BY_NOTHING, "" });
   world_close(&w);
 }
 

@@ -118,7 +118,9 @@ TEST(a_limit_raised_again_in_time_spares_a_waiter) {
 }
 
 TEST(a_smaller_queue_sends_nobody_away_and_takes_nobody_in) {
-  weir_config config = { 1, 1, WEIR_NEVER };
+  weir_config config = { .concurrent = 1,
+                         .queue = 1,
+                         .timeout_ns = WEIR_NEVER };
   world w;
   weir_ticket held, a, b;
   world_open(&w, 1);
@@ -137,7 +139,9 @@ TEST(a_smaller_queue_sends_nobody_away_and_takes_nobody_in) {
 }
 
 TEST(another_timeout_counts_for_newcomers_only) {
-  weir_config config = { 1, WEIR_UNBOUNDED, 100 };
+  weir_config config = { .concurrent = 1,
+                         .queue = WEIR_UNBOUNDED,
+                         .timeout_ns = 100 };
   world w;
   weir_ticket held, old, newcomer;
   world_open(&w, 1);
@@ -155,7 +159,8 @@ TEST(another_timeout_counts_for_newcomers_only) {
 }
 
 TEST(a_config_is_read_back_as_it_was_set) {
-  weir_config set = { 7, 8, 9 }, got = { 0 };
+  weir_config set = { .concurrent = 7, .queue = 8, .timeout_ns = 9 },
+              got = { 0 };
   world w;
   world_open(&w, 1);
   CHECK_EQ(weir_limiter_set(w.space, w.limiter, &set, w.now), 0);
@@ -173,7 +178,7 @@ TEST(a_bad_config_is_named_and_changes_nothing) {
   world w;
   world_open(&w, 3);
   for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
-    weir_config config = { bad[i], 0, 0 };
+    weir_config config = { .concurrent = bad[i], .queue = 0, .timeout_ns = 0 };
     CHECK(weir_config_check(&config) != NULL);
     CHECK_EQ(weir_limiter_set(w.space, w.limiter, &config, w.now),
              WEIR_E_CONFIG);
@@ -190,9 +195,13 @@ TEST(a_bad_config_is_named_and_changes_nothing) {
 TEST(the_ends_of_every_config_range_are_good) {
   static const weir_config good[] = {
     WEIR_CONFIG_INIT,
-    { 1, 0, 0 },
-    { WEIR_PERMITS_MAX, WEIR_UNBOUNDED, WEIR_NEVER },
-    { 1, WEIR_UNBOUNDED - 1, WEIR_NEVER - 1 },
+    { .concurrent = 1 },
+    { .concurrent = WEIR_PERMITS_MAX,
+      .queue = WEIR_UNBOUNDED,
+      .timeout_ns = WEIR_NEVER },
+    { .concurrent = 1,
+      .queue = WEIR_UNBOUNDED - 1,
+      .timeout_ns = WEIR_NEVER - 1 },
   };
   for (unsigned i = 0; i < sizeof good / sizeof *good; i++)
     CHECK(weir_config_check(&good[i]) == NULL);

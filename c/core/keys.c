@@ -1,0 +1,193 @@
+/* keys.c - see keys.h. */
+#include "keys.h"
+
+#include <string.h>
+
+#include "memory.h"
+
+enum {
+  LOOKED_AT = 2,        /* keys that a new one looks whether they are idle */
+  LOOKED_AT_FULL = 256, /* and when there are as many as there may be */
+};
+
+uint32_t weir_keys_find(const weir_space *space, uint32_t limiter,
+                        const weir_hash *hash) {
+  return weir_index_find(&space->keys, &space->instances, limiter, hash);
+}
+
+/* --- labels --------------------------------------------------------------- */
+
+/* The length of the UTF-8 sequence that a byte begins; 0: none. */
+static size_t sequence_length(unsigned char byte) {
+  if (byte >= 0x20 && byte < 0x7F) return 1;
+  if (byte >= 0xC2 && byte < 0xE0) return 2;
+  if (byte >= 0xE0 && byte < 0xF0) return 3;
+  return byte >= 0xF0 && byte < 0xF5 ? 4 : 0;
+}
+
+/* Whether the bytes that follow a first one make a character with it: neither
+** overlong, nor a surrogate, nor beyond Unicode, nor a C1 control. */
+static bool is_sequence(const unsigned char *at, size_t length) {
+  static const unsigned char lows[] = { 0xE0, 0xF0, 0xC2 };
+  static const unsigned char least[] = { 0xA0, 0x90, 0xA0 };
+  static const unsigned char highs[] = { 0xED, 0xF4 };
+  static const unsigned char most[] = { 0x9F, 0x8F };
+  for (size_t i = 1; i < length; i++)
+    if ((at[i] & 0xC0) != 0x80) return false;
+  for (size_t i = 0; length > 1 && i < sizeof lows; i++)
+    if (at[0] == lows[i] && at[1] < least[i]) return false;
+  for (size_t i = 0; length > 1 && i < sizeof highs; i++)
+    if (at[0] == highs[i] && at[1] > most[i]) return false;
+  return length > 0;
+}
+
+static void make_label(char *label, const unsigned char *key, size_t size) {
+  size_t written = 0, at = 0;
+  while (at < size) {
+    size_t length = sequence_length(key[at]);
+    bool good = length <= size - at && is_sequence(key + at, length);
+    size_t wanted = good ? length : 1;
+    if (written + wanted + (at + wanted < size) > WEIR_LABEL_MAX) break;
+    if (good)
+      memcpy(label + written, key + at, length);
+    else
+      label[written] = '?';
+    written += wanted;
+    at += wanted;
+  }
+  if (at < size) label[written++] = '~';
+  label[written] = 0;
+}
+
+/* --- making --------------------------------------------------------------- */
+
+static uint32_t take_instance(weir_space *space, uint32_t limiter) {
+  uint32_t index = weir_slab_take(&space->instances);
+  weir_instance_record *instance = weir_instance_at(space, index);
+  weir_record record = instance->entry.record;
+  memset(instance, 0, sizeof *instance);
+  instance->entry.record = record;
+  instance->entry.owner = limiter;
+  return index;
+}
+
+uint32_t weir_instance_make(weir_space *space, uint32_t limiter) {
+  if (!weir_slab_reserve(&space->instances, &space->allocator)) return 0;
+  return take_instance(space, limiter);
+}
+
+static void free_key(weir_space *space, uint32_t index) {
+  weir_instance_record *instance = weir_instance_at(space, index);
+  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  weir_heap_remove(&limiter->idle, &space->instances, index);
+  weir_index_remove(&space->keys, &space->instances, index);
+  if (instance->control) weir_slab_give(&space->controls, instance->control);
+  weir_slab_give(&space->instances, index);
+  limiter->keys--;
+}
+
+static uint64_t idle_at(const weir_space *space, uint32_t index, uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  return weir_meter_idle(&weir_limiter_of(space, instance)->meter,
+                         &instance->rate, t);
+}
+
+/* Looks at a key whose time has come. true: it was idle and is gone. */
+static bool reap_one(weir_space *space, weir_heap *heap, uint64_t t) {
+  uint32_t index = heap->entries[0].record;
+  uint64_t at;
+  if (weir_instance_at(space, index)->entry.tickets) {
+    weir_heap_remove(heap, &space->instances, index);
+    return false;
+  }
+  at = idle_at(space, index, t);
+  if (at > t) {
+    weir_heap_move(heap, &space->instances, index, at);
+    return false;
+  }
+  free_key(space, index);
+  return true;
+}
+
+/* Looks at so many, and at no more once it is enough that `wanted` are gone. */
+static void reap(weir_space *space, uint32_t limiter, uint32_t most,
+                 uint32_t wanted, uint64_t t) {
+  weir_heap *heap = &weir_limiter_at(space, limiter)->idle;
+  while (most-- && wanted && heap->count && heap->entries[0].time <= t)
+    wanted -= reap_one(space, heap, t);
+}
+
+static uint32_t bound_of(const weir_limiter_record *limiter) {
+  return limiter->config.keys ? limiter->config.keys : WEIR_KEYS;
+}
+
+static bool is_idle(const weir_space *space, uint32_t index, uint64_t t) {
+  return !weir_instance_at(space, index)->entry.tickets &&
+         idle_at(space, index, t) <= t;
+}
+
+bool weir_keys_room(const weir_space *space, uint32_t index, uint64_t t) {
+  const weir_limiter_record *limiter = weir_limiter_at(space, index);
+  const weir_heap *heap = &limiter->idle;
+  uint32_t keys = limiter->keys;
+  for (uint32_t i = 0; i < heap->count && i < LOOKED_AT_FULL; i++) {
+    if (keys < bound_of(limiter)) break;
+    keys -= is_idle(space, heap->entries[i].record, t);
+  }
+  return keys < bound_of(limiter);
+}
+
+/* Room for one more in all that a key is in. */
+static bool reserve(weir_space *space, weir_limiter_record *limiter) {
+  const weir_allocator *allocator = &space->allocator;
+  return weir_slab_reserve(&space->instances, allocator) &&
+         weir_index_reserve(&space->keys, allocator) &&
+         weir_heap_reserve(&limiter->idle, allocator, limiter->keys + 1);
+}
+
+uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
+                        const weir_hash *hash, const void *key, uint32_t size,
+                        uint64_t t) {
+  weir_limiter_record *limiter = weir_limiter_at(space, limiter_index);
+  weir_instance_record *instance;
+  uint32_t index;
+  reap(space, limiter_index, LOOKED_AT, LOOKED_AT, t);
+  if (limiter->keys >= bound_of(limiter))
+    reap(space, limiter_index, LOOKED_AT_FULL,
+         limiter->keys - bound_of(limiter) + 1, t);
+  if (limiter->keys >= bound_of(limiter) || !reserve(space, limiter)) return 0;
+  index = take_instance(space, limiter_index);
+  instance = weir_instance_at(space, index);
+  instance->entry.hash = *hash;
+  make_label(instance->label, key, size);
+  weir_index_add(&space->keys, &space->instances, index);
+  limiter->keys++;
+  return index;
+}
+
+/* --- leaving -------------------------------------------------------------- */
+
+void weir_keys_leave(weir_space *space, uint32_t index) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  uint64_t t = weir_clock_at(&space->clock, space->clock.last);
+  if (instance->idle || index == limiter->instance) return;
+  weir_heap_add(&limiter->idle, &space->instances, index,
+                idle_at(space, index, t));
+}
+
+void weir_keys_free_all(weir_space *space, uint32_t index) {
+  weir_limiter_record *limiter = weir_limiter_at(space, index);
+  while (limiter->idle.count)
+    free_key(space, limiter->idle.entries[limiter->idle.count - 1].record);
+}
+
+void weir_keys_reorder(weir_space *space, uint32_t index, uint64_t t) {
+  weir_heap *heap = &weir_limiter_at(space, index)->idle;
+  for (uint32_t i = 0; i < space->instances.used; i++) {
+    const weir_instance_record *instance = weir_instance_at(space, i);
+    if (i && weir_slab_live(&space->instances, i) && instance->idle &&
+        instance->entry.owner == index)
+      weir_heap_move(heap, &space->instances, i, idle_at(space, i, t));
+  }
+}

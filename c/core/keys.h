@@ -1,0 +1,41 @@
+/*
+** keys.h - the instances of a limiter, one for each key.
+**
+** A key comes with its first request. One that is idle, which is to say that
+** nobody holds or waits and its rate has recovered, is as good as one that
+** never was, and its place is used again: each limiter has a heap of its keys
+** without tickets, by the time when their rate will have recovered. A key is
+** put there when its last ticket leaves, and looked at again when that time has
+** come; meanwhile nothing of it is touched, however often it is used.
+*/
+#ifndef WEIR_CORE_KEYS_H
+#define WEIR_CORE_KEYS_H
+
+#include "record.h"
+
+/* The instance for a key of this hash; 0: there is none. */
+uint32_t weir_keys_find(const weir_space *space, uint32_t limiter,
+                        const weir_hash *hash);
+
+/* Whether a new key could be made, memory not considered. */
+bool weir_keys_room(const weir_space *space, uint32_t limiter, uint64_t t);
+
+/* Makes one, in the place of an idle one if need be; 0: no memory, or all are
+** active. */
+uint32_t weir_keys_make(weir_space *space, uint32_t limiter,
+                        const weir_hash *hash, const void *key, uint32_t size,
+                        uint64_t t);
+
+/* Makes an instance without a key; 0: no memory. */
+uint32_t weir_instance_make(weir_space *space, uint32_t limiter);
+
+/* The last ticket of a key has left. */
+void weir_keys_leave(weir_space *space, uint32_t instance);
+
+/* Frees all keys of a limiter; they have no tickets. */
+void weir_keys_free_all(weir_space *space, uint32_t limiter);
+
+/* Rates have changed: keys may be idle earlier than it was thought. */
+void weir_keys_reorder(weir_space *space, uint32_t limiter, uint64_t t);
+
+#endif

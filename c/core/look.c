@@ -1,0 +1,245 @@
+/*
+** look.c - what can be seen of limiters, keys and tickets.
+*/
+#include <string.h>
+
+#include "ask.h"
+#include "group.h"
+#include "instance.h"
+#include "keys.h"
+#include "port.h"
+
+/* --- limiters ------------------------------------------------------------- */
+
+int weir_limiter_stats(const weir_space *space, weir_limiter handle,
+                       weir_stats *out) {
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
+  if (!limiter) return WEIR_E_STALE;
+  out->limit = weir_instance_limit(space, limiter->instance);
+  out->waiting = limiter->waiting;
+  out->in_use = limiter->in_use;
+  out->keys = limiter->keys;
+  out->changes = limiter->changes;
+  out->admitted = limiter->admitted;
+  out->dropped = limiter->dropped;
+  out->unused = limiter->unused;
+  out->closed = limiter->closed;
+  memcpy(out->refused, limiter->refused, sizeof out->refused);
+  memcpy(out->would, limiter->would, sizeof out->would);
+  weir_histogram_read(&limiter->waits, &out->wait);
+  return 0;
+}
+
+int weir_limiter_waits(const weir_space *space, weir_limiter handle,
+                       const uint64_t *bounds_ns, uint64_t *counts,
+                       uint32_t bounds, uint64_t *sum_ns, uint64_t *count) {
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
+  if (!limiter) return WEIR_E_STALE;
+  for (uint32_t i = 0; i < bounds; i++)
+    counts[i] = weir_histogram_below(&limiter->waits, bounds_ns[i]);
+  *sum_ns = limiter->waits.sum;
+  *count = weir_histogram_below(&limiter->waits, UINT64_MAX);
+  return 0;
+}
+
+/* --- keys ----------------------------------------------------------------- */
+
+static uint32_t waiting_for(const weir_space *space, uint32_t index) {
+  uint32_t queue = weir_instance_at(space, index)->queue;
+  return queue ? weir_queue_at(space, queue)->waiting : 0;
+}
+
+static void inspect_key(const weir_space *space, uint32_t index,
+                        weir_key_info *out) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  memcpy(out->label, instance->label, sizeof out->label);
+  out->limit = weir_instance_limit(space, index);
+  out->in_use = instance->in_use;
+  out->waiting = waiting_for(space, index);
+  out->admitted = instance->admitted;
+  out->refused = instance->refused;
+}
+
+int weir_key_inspect(const weir_space *space, weir_limiter handle,
+                     const void *key, uint32_t key_size, weir_key_info *out) {
+  weir_request request = { .key = key, .key_size = key_size };
+  weir_ask ask;
+  int error = weir_ask_init(space, handle, &request, 0, &ask);
+  if (error) return error;
+  if (ask.instance) {
+    inspect_key(space, ask.instance, out);
+    return 0;
+  }
+  *out = (weir_key_info){
+    .limit = weir_instance_limit(space,
+                                 weir_limiter_at(space, ask.limiter)->instance),
+  };
+  return 0;
+}
+
+bool weir_key_walk(const weir_space *space, weir_limiter handle,
+                   uint32_t *cursor, weir_key_info *out) {
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
+  if (!limiter) return false;
+  while (++*cursor < space->instances.used) {
+    if (!weir_slab_live(&space->instances, *cursor) ||
+        weir_instance_at(space, *cursor)->entry.owner != (uint32_t)handle ||
+        *cursor == limiter->instance)
+      continue;
+    inspect_key(space, *cursor, out);
+    return true;
+  }
+  --*cursor; /* so that another call ends here, too */
+  return false;
+}
+
+/* --- quotas --------------------------------------------------------------- */
+
+/* The time until a rate will have served all who wait, and then `cost`. */
+static uint64_t rate_wait(const weir_space *space, const weir_ask *ask,
+                          uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, ask->instance);
+  const weir_meter *meter = &weir_limiter_of(space, instance)->meter;
+  weir_rate_state state = instance->rate;
+  uint64_t demand = 0, ready;
+  if (!weir_meter_on(meter)) return 0;
+  if (instance->queue) demand = weir_queue_at(space, instance->queue)->demand;
+  if (demand > WEIR_PERMITS_MAX) return WEIR_NEVER;
+  if (demand) weir_meter_take(meter, &state, (uint32_t)demand, t);
+  ready = weir_meter_ready(meter, &state, ask->cost, t);
+  return ready == WEIR_NEVER ? WEIR_NEVER : ready - t;
+}
+
+/* The time until permits will have come back, as fast as they did lately. */
+static uint64_t permits_wait(const weir_space *space, const weir_ask *ask,
+                             uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, ask->instance);
+  uint64_t wait = 0;
+  if (weir_instance_limit(space, ask->instance) == WEIR_NO_LIMIT) return 0;
+  if (!instance->queue && weir_instance_bound(space, ask->instance, ask->cost,
+                                              t) != WEIR_BY_PERMITS)
+    return 0;
+  if (instance->control)
+    wait =
+        weir_pace_wait(&weir_control_at(space, instance->control)->pace,
+                       weir_queue_ahead(space, ask->instance, &ask->place) + 1);
+  return wait ? wait : WEIR_NEVER;
+}
+
+static uint64_t retry_after(const weir_space *space, const weir_ask *ask,
+                            uint64_t t) {
+  const weir_limiter_record *limiter = weir_limiter_at(space, ask->limiter);
+  uint64_t rate, permits;
+  if (limiter->closed || weir_limiter_impossible(limiter, ask->cost))
+    return WEIR_NEVER;
+  if (!ask->instance)
+    return weir_keys_room(space, ask->limiter, t) ? 0 : WEIR_NEVER;
+  rate = rate_wait(space, ask, t);
+  permits = permits_wait(space, ask, t);
+  return rate > permits ? rate : permits;
+}
+
+/* Permits and tokens that are there, whoever waits for them. */
+static uint64_t left_of(const weir_space *space, uint32_t index, uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_meter *meter = &weir_limiter_of(space, instance)->meter;
+  uint32_t limit = weir_instance_limit(space, index);
+  uint64_t left = UINT64_MAX;
+  if (limit != WEIR_NO_LIMIT)
+    left = instance->in_use < limit ? limit - instance->in_use : 0;
+  if (weir_meter_on(meter) && weir_meter_left(meter, &instance->rate, t) < left)
+    left = weir_meter_left(meter, &instance->rate, t);
+  return instance->queue ? 0 : left;
+}
+
+/* As much as a key has that nobody uses. */
+static uint64_t left_of_new(const weir_space *space, uint32_t index,
+                            uint64_t t) {
+  const weir_limiter_record *limiter = weir_limiter_at(space, index);
+  uint32_t limit = weir_instance_limit(space, limiter->instance);
+  weir_rate_state fresh = { 0, 0, 0 };
+  uint64_t left = limit == WEIR_NO_LIMIT ? UINT64_MAX : limit;
+  if (weir_meter_on(&limiter->meter) &&
+      weir_meter_left(&limiter->meter, &fresh, t) < left)
+    left = weir_meter_left(&limiter->meter, &fresh, t);
+  return weir_keys_room(space, index, t) ? left : 0;
+}
+
+int weir_limiter_quota(const weir_space *space, weir_limiter handle,
+                       const weir_request *request, uint64_t now,
+                       weir_quota *out) {
+  uint64_t t = weir_clock_at(&space->clock, now);
+  const weir_meter *meter;
+  weir_ask ask;
+  int error = weir_ask_init(space, handle, request, now, &ask);
+  if (error) return error;
+  meter = &weir_limiter_at(space, ask.limiter)->meter;
+  out->retry_ns = retry_after(space, &ask, t);
+  out->reset_ns = 0;
+  if (!ask.instance) {
+    out->left = left_of_new(space, ask.limiter, t);
+    return 0;
+  }
+  out->left = left_of(space, ask.instance, t);
+  if (weir_meter_on(meter))
+    out->reset_ns =
+        weir_meter_idle(meter, &weir_instance_at(space, ask.instance)->rate,
+                        t) -
+        t;
+  return 0;
+}
+
+/* --- tickets -------------------------------------------------------------- */
+
+static weir_bound bound_of(const weir_space *space, uint32_t index,
+                           uint64_t t) {
+  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  if (!ticket->instance || ticket->state != WEIR_QUEUED) return WEIR_BY_NOTHING;
+  if (!ticket->cost || ticket->aside) return WEIR_BY_OTHERS;
+  if (weir_queue_head(space, ticket->instance) != index) return WEIR_BY_OTHERS;
+  return weir_instance_bound(space, ticket->instance, ticket->cost, t);
+}
+
+static void inspect(const weir_space *space, uint32_t index, uint64_t now,
+                    weir_ticket_info *out) {
+  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  const weir_instance_record *instance;
+  out->ticket =
+      weir_slab_handle(&space->tickets, weir_group_leader(space, index));
+  out->limiter = 0;
+  out->key[0] = 0;
+  if (ticket->instance) {
+    instance = weir_instance_at(space, ticket->instance);
+    out->limiter = weir_slab_handle(&space->limiters, instance->entry.owner);
+    memcpy(out->key, instance->label, sizeof out->key);
+  }
+  out->cookie = ticket->cookie;
+  out->since = ticket->since;
+  out->cost = ticket->cost;
+  out->state = (weir_state)ticket->state;
+  out->bound = bound_of(space, index, weir_clock_at(&space->clock, now));
+}
+
+int weir_ticket_inspect(const weir_port *port, weir_ticket handle, uint64_t now,
+                        weir_ticket_info *out) {
+  if (!weir_port_ticket(port, handle)) return WEIR_E_STALE;
+  inspect(port->space, weir_group_waiter(port->space, (uint32_t)handle), now,
+          out);
+  return 0;
+}
+
+/* One that is aside is told of where its group waits. */
+bool weir_ticket_walk(const weir_port *port, uint32_t *cursor, uint64_t now,
+                      weir_ticket_info *out) {
+  const weir_space *space = port->space;
+  while (++*cursor < space->tickets.used) {
+    const weir_ticket_record *ticket = weir_ticket_at(space, *cursor);
+    if (!weir_slab_live(&space->tickets, *cursor) ||
+        ticket->port != port->index || ticket->aside)
+      continue;
+    inspect(space, *cursor, now, out);
+    return true;
+  }
+  --*cursor;
+  return false;
+}
