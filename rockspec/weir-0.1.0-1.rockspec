@@ -29,18 +29,22 @@ build = {
   modules = {
     ["weir.core"] = {
       sources = {
+        "c/bind/all.c",
         "c/bind/call.c",
+        "c/bind/config.c",
         "c/bind/drive.c",
         "c/bind/fiber.c",
         "c/bind/held.c",
         "c/bind/host.c",
         "c/bind/interrupt.c",
         "c/bind/limiter.c",
+        "c/bind/look.c",
         "c/bind/module.c",
         "c/bind/options.c",
         "c/bind/permit.c",
         "c/bind/refusal.c",
         "c/bind/report.c",
+        "c/bind/request.c",
         "c/bind/runtime.c",
         "c/bind/task.c",
         "c/bind/wait.c",

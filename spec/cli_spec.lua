@@ -184,7 +184,7 @@ describe("weir run", function()
       local weir = require "weir"
       local lim = weir.limiter { concurrent = 1, name = "narrow" }
       local permit = lim:acquire()
-      lim:acquire()
+      weir.spawn(lim(print)):join()
       permit:release()
     ]]
     assert.equal(1, code)

@@ -202,10 +202,13 @@ describe("limiter:stats", function()
 
   it("has all its fields from the start", function()
     assert.same({
-      limit = 3, in_use = 0, waiting = 0, admitted = 0, dropped = 0,
-      closed = false,
+      limit = 3, in_use = 0, waiting = 0, keys = 0, admitted = 0, dropped = 0,
+      unused = 0, closed = false,
       refused = { full = 0, timeout = 0, closed = 0, canceled = 0,
-                  impossible = 0, doomed = 0, exhausted = 0 },
+                  impossible = 0, doomed = 0, exhausted = 0, shed = 0 },
+      would = { admitted = 0, waiting = 0, full = 0, timeout = 0, closed = 0,
+                canceled = 0, impossible = 0, doomed = 0, exhausted = 0,
+                shed = 0 },
       wait = { p50 = 0, p90 = 0, p99 = 0, max = 0 },
     }, weir.semaphore(3):stats())
   end)
@@ -224,7 +227,7 @@ describe("limiter:stats", function()
     limiter:close()
     limiter:acquire()
     assert.same({ full = 2, timeout = 1, closed = 1, canceled = 1,
-                  impossible = 1, doomed = 0, exhausted = 0 },
+                  impossible = 1, doomed = 0, exhausted = 0, shed = 0 },
                 limiter:stats().refused)
     assert.same({ "canceled", "done", "done" },
                 { gone:status(), late:status(), more:status() })

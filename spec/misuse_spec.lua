@@ -50,7 +50,7 @@ WRONG[NAME] = { "", "a\0b", ("x"):rep(64), HUGE, 1, 1.5, 0/0, true, {}, print }
 WRONG[HOST] = { "", "a\0b", ("x"):rep(256), HUGE, 1, 1.5, 0/0, true, {}, print }
 WRONG["a function"] = joined(NUMBERS, { 0, {} }, without(OTHERS, is "function"))
 WRONG["a table"] = joined(NUMBERS, { 0 }, without(OTHERS, is "table"))
-WRONG["'done' or 'dropped'"] = joined(NUMBERS, { 0, {} }, OTHERS)
+WRONG["'done', 'dropped' or 'unused'"] = joined(NUMBERS, { 0, {} }, OTHERS)
 WRONG["a number, a table of options or a limiter"] =
   { "", "x", "a\0b", HUGE, true, false, print, coroutine.create(print),
     io.stdout }
@@ -78,7 +78,11 @@ local limiter = weir.limiter { concurrent = 5, name = "misused" }
 local permit = limiter:acquire()
 local task = weir.spawn(weir.sleep, 1e6)
 
--- { what the message starts with, what is expected, the call }
+-- A string would be a key, about which there is more to say.
+local NO_STRINGS = without(WRONG["a table"], is "string")
+
+-- { what the message starts with, what is expected, the call, the wrong values
+-- if they are not those of what is expected }
 local ARGUMENTS = {
   { "weir.semaphore: concurrent must be", COUNT,
     function(v) weir.semaphore(v) end },
@@ -89,9 +93,9 @@ local ARGUMENTS = {
   end },
   { "weir.limiter: expected", "a table", function(v) weir.limiter(v) end },
   { "limiter:acquire: expected", "a table",
-    function(v) limiter:acquire(v) end },
+    function(v) limiter:acquire(v) end, NO_STRINGS },
   { "limiter:try_acquire: expected", "a table",
-    function(v) limiter:try_acquire(v) end },
+    function(v) limiter:try_acquire(v) end, NO_STRINGS },
   { "limiter:set: expected", "a table", function(v) limiter:set(v) end },
   { "limiter:drain: timeout must be", SECONDS,
     function(v) limiter:drain(v) end },
@@ -99,7 +103,7 @@ local ARGUMENTS = {
     function(v) limiter:wrap(v) end },
   { "limiter:wrap: the function to limit must be", "a function",
     function(v) limiter(v) end },
-  { "permit:release: the outcome must be", "'done' or 'dropped'",
+  { "permit:release: the outcome must be", "'done', 'dropped' or 'unused'",
     function(v) permit:release(v) end },
   { "weir.spawn: the function to run must be", "a function",
     function(v) weir.spawn(v) end },
@@ -165,9 +169,9 @@ describe("bad input", function()
   after_each(function() assert.same(before, snapshot()) end)
 
   for _, case in ipairs(ARGUMENTS) do
-    local start, expected, call = table.unpack(case)
+    local start, expected, call, wrong = table.unpack(case)
     it("for " .. start .. " " .. expected, function()
-      for _, value in ipairs(WRONG[expected]) do
+      for _, value in ipairs(wrong or WRONG[expected]) do
         helper.raises(("%s %s, got %s"):format(start, expected,
                                                described(value)), call, value)
       end
@@ -199,11 +203,14 @@ describe("bad input", function()
     for message, call in pairs(missing) do helper.raises(message, call) end
   end)
 
-  it("is no limit without a number", function()
-    helper.raises("weir.limiter: concurrent is missing: how many calls may run "
-                  .. "at once?", function() weir.limiter {} end)
-    helper.raises("weir.rate_limit: concurrent is missing",
+  it("is a limiter that limits nothing", function()
+    local NONE = "a limiter needs concurrent, rate or adaptive: what shall it "
+      .. "limit?"
+    helper.raises("weir.limiter: " .. NONE, function() weir.limiter {} end)
+    helper.raises("weir.rate_limit: " .. NONE,
                   function() weir.rate_limit { queue = 1 } end)
+    helper.raises("limiter:set: " .. NONE,
+                  function() limiter:set { concurrent = false } end)
   end)
 
   it("for a method is another object", function()
@@ -291,7 +298,9 @@ describe("bad input", function()
   end)
 
   it("is an option that is like no other, with all there are", function()
-    local all = "; known are: concurrent, queue, timeout, cost, name, on_refuse"
+    local all = "; known are: concurrent, queue, timeout, rate, per, burst, "
+      .. "window, align, keys, on_exhausted, order, aging, shed, adaptive, "
+      .. "dry_run, cost, priority, name, key, flow, on_refuse"
     for name, shown in pairs {
       [1] = "1", [""] = "''", bananas = "'bananas'", [true] = "true",
       [HUGE] = "a string of 100000 bytes", [print] = "a function",

@@ -30,25 +30,26 @@ typedef enum bind_state {
 
 /* A coroutine that weir resumes: a task, or a stranger while it waits. */
 typedef struct bind_fiber {
-  weir_record record;  /* record.next: in the run queue or a list of joiners */
-  uint32_t prev;       /* in the same list; 0: the first */
-  uint32_t joiners;    /* the first fiber that waits for this one's end */
-  uint32_t joins;      /* the fiber it waits for; 0: none */
-  int32_t base;        /* stack height at the wait */
-  lua_State *co;       /* anchored in the fibers table; NULL once finished */
-  weir_ticket ticket;  /* what it waits for, or was granted by the wait */
-  void *source;        /* a weir_watch or weir_lookup it waits with, or NULL */
-  uint64_t waited;     /* ns, once decided */
-  uint32_t cost;       /* permits asked for, once decided */
-  uint8_t state;       /* bind_state */
-  uint8_t verdict;     /* weir_verdict, once decided */
-  uint8_t lookup : 1;  /* `source` is a weir_lookup */
-  uint8_t queued : 1;  /* in the run queue, or put off */
-  uint8_t later : 1;   /* put off to the next frame */
-  uint8_t task : 1;    /* made by spawn */
-  uint8_t handled : 1; /* a task object exists that may join it */
-  uint8_t claimed : 1; /* somebody saw its error */
-  uint8_t outcome : 1; /* there is one in the table */
+  weir_record record;   /* record.next: in the run queue or a list of joiners */
+  uint32_t prev;        /* in the same list; 0: the first */
+  uint32_t joiners;     /* the first fiber that waits for this one's end */
+  uint32_t joins;       /* the fiber it waits for; 0: none */
+  int32_t base;         /* stack height at the wait */
+  lua_State *co;        /* anchored in the fibers table; NULL once finished */
+  weir_ticket ticket;   /* what it waits for, or was granted by the wait */
+  void *source;         /* a weir_watch or weir_lookup it waits with, or NULL */
+  uint64_t waited;      /* ns, once decided */
+  weir_limiter limiter; /* who decided */
+  uint32_t cost;        /* permits asked for, once decided */
+  uint8_t state;        /* bind_state */
+  uint8_t verdict;      /* weir_verdict, once decided */
+  uint8_t lookup : 1;   /* `source` is a weir_lookup */
+  uint8_t queued : 1;   /* in the run queue, or put off */
+  uint8_t later : 1;    /* put off to the next frame */
+  uint8_t task : 1;     /* made by spawn */
+  uint8_t handled : 1;  /* a task object exists that may join it */
+  uint8_t claimed : 1;  /* somebody saw its error */
+  uint8_t outcome : 1;  /* there is one in the table */
 } bind_fiber;
 
 typedef struct weir_lua {
@@ -76,6 +77,10 @@ typedef struct weir_lua {
   bool sentinel;     /* one is posted; see held.c */
   bool running;      /* inside weir.run */
   bool attached;     /* the loop's base is the program's */
+  bool refused;      /* the limited call that returned last was refused */
+  bool measures;     /* some limit is adaptive: releases tell the exact time */
+  bool traces;       /* weir.trace: where permits are asked for is noted */
+  uint32_t traced;   /* places in BIND_TRACES at which to look for old ones */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
 } weir_lua;
@@ -85,9 +90,10 @@ typedef struct bind_result {
   weir_verdict verdict;
   weir_ticket ticket; /* held if a limiter admitted */
   uint64_t waited_ns;
-  uint32_t cost;       /* permits asked for */
-  weir_lookup *lookup; /* answered, the caller's to free; or NULL */
-  bool guarded;        /* a stranger's: a guard lies on top of the stack; close
+  uint32_t cost;        /* permits asked for */
+  weir_limiter limiter; /* who decided; 0: none */
+  weir_lookup *lookup;  /* answered, the caller's to free; or NULL */
+  bool guarded;         /* a stranger's: a guard lies on top of the stack; close
                           it (which may raise) or leave it to the return */
 } bind_result;
 
@@ -126,6 +132,8 @@ typedef enum bind_table {
   BIND_LIMITERS, /* [handle] = limiter, weakly: whose name people want */
   BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
   BIND_HELD,     /* [slot] = permit, weakly; see held.c */
+  BIND_TRACES,   /* [ticket] = "file:line" of the call that asked for it */
+  BIND_MADE,     /* ["file:line"] = how many limiters were made there */
   BIND_TABLES    /* how many there are */
 } bind_table;
 
@@ -228,34 +236,50 @@ int bind_raise_failure(lua_State *L, weir_lua *W);
 
 /* --- refusal.c: the sentences --------------------------------------------- */
 
-/* Pushes nil and an error object; answers 2. `label` NULL: not a limiter's. */
+/* Pushes nil and the error object of another wait than a limiter's; answers
+** 2. `what` was waited for. */
+int bind_refuse(lua_State *L, weir_verdict verdict, const char *what);
+
+/* A refused request to a limiter. */
 typedef struct bind_refusal {
+  int limiter; /* stack index of the object */
+  int key;     /* stack index of the key; 0: none */
   weir_verdict verdict;
-  const char *label; /* of the limiter; NULL: another wait */
-  const char *what;  /* what was waited for, if no limiter */
+  uint32_t cost;
   uint64_t waited_ns;
-  uint32_t cost, limit, queue; /* of a limiter */
 } bind_refusal;
-int bind_refuse(lua_State *L, const bind_refusal *refusal);
+
+/* Pushes nil and its error object; answers 2. */
+int bind_limiter_refuse(lua_State *L, weir_lua *W, const bind_refusal *refusal);
 
 /* --- options.c: the one parser of options --------------------------------- */
 
 typedef enum bind_kind {
-  BIND_COUNT,             /* uint32_t: a whole number from min to max */
-  BIND_SECONDS,           /* uint64_t, ns: 0 to a billion seconds */
-  BIND_TEXT,              /* const char *: min to max bytes, without NUL; the
-                             caller's table keeps it */
-  BIND_FUNCTION,          /* bool: whether it is there */
-  BIND_COUNT_OR_FUNCTION, /* uint32_t: 0 for a function */
-  BIND_FIXED              /* known, but not to be given in this call */
+  BIND_COUNT,              /* uint32_t: a whole number from min to max */
+  BIND_SIGNED,             /* int32_t: likewise, min and max being signed */
+  BIND_SECONDS,            /* uint64_t, ns: 0 to a billion seconds */
+  BIND_NUMBER,             /* double */
+  BIND_FLAG,               /* bool */
+  BIND_CHOICE,             /* uint32_t: the place of a string in `names` */
+  BIND_TEXT,               /* const char *: min to max bytes, without NUL; the
+                              caller's table keeps it */
+  BIND_FUNCTION,           /* bool: whether it is there */
+  BIND_COUNT_OR_FUNCTION,  /* uint32_t: 0 for a function */
+  BIND_SIGNED_OR_FUNCTION, /* int32_t: INT32_MIN for a function */
+  BIND_OTHER,              /* `read` knows */
+  BIND_FIXED               /* known, but not to be given in this call */
 } bind_kind;
 
 typedef struct bind_option {
   const char *name; /* NULL ends a list */
   bind_kind kind;
   uint32_t min, max;
-  size_t offset; /* of the field in the caller's struct */
-  uint64_t none; /* what `false` stands for, if that is not 0 */
+  size_t offset;            /* of the field in the caller's struct */
+  bool may_be_none;         /* `false` takes it back ... */
+  uint64_t none;            /* ... and stands for this */
+  const char *const *names; /* of a CHOICE; NULL ends them */
+  void (*read)(lua_State *L, int index, const char *who,
+               const struct bind_option *option, void *out);
 } bind_option;
 
 /* Reads the table at `index` into `out`. Raises for an unknown name or a wrong
@@ -289,12 +313,20 @@ static inline void *bind_test(lua_State *L, int index, const void *tag,
   return *(const void *const *)block == tag ? block : NULL;
 }
 
+/* A limiter; or several that are asked together (weir.all), and then it has no
+** handle of its own. */
 typedef struct bind_limiter {
   const void *tag; /* see bind_test */
   weir_lua *W;     /* so that no upvalue has to be looked up */
   weir_limiter handle;
-  uint32_t cost; /* of a call; 0: the function in the uservalue knows */
-} bind_limiter;  /* uservalue: a table, see limiter.c */
+  uint32_t cost;   /* of a call; 0: a function knows */
+  int8_t priority; /* of a call, unless a function knows */
+  uint8_t members; /* that are asked together; 0: it is one limiter */
+  uint8_t slots;   /* values that asking its functions leaves on the stack */
+  bool keyed;      /* it has an instance for each key */
+  bool asks;       /* some function has to be asked, or members */
+  bool key_function, flow_function, priority_function;
+} bind_limiter; /* uservalue: a table, see bind_field */
 
 typedef struct bind_permit {
   const void *tag;
@@ -303,24 +335,91 @@ typedef struct bind_permit {
 } bind_permit;
 
 /* In a limiter's uservalue table. */
-enum { BIND_LIMITER_LABEL = 1, BIND_LIMITER_COST, BIND_LIMITER_ON_REFUSE };
+typedef enum bind_field {
+  BIND_LIMITER_LABEL = 1,
+  BIND_LIMITER_COST,
+  BIND_LIMITER_ON_REFUSE,
+  BIND_LIMITER_KEY,
+  BIND_LIMITER_FLOW,
+  BIND_LIMITER_PRIORITY,
+  BIND_LIMITER_MEMBERS /* a list of limiters */
+} bind_field;
 
 /* The limiter a method was called on; raises "who: expected a limiter". */
 bind_limiter *bind_check_limiter(lua_State *L, const char *who);
 
+/* As above, or several that are asked together. */
+bind_limiter *bind_check_asked(lua_State *L, const char *who);
+
+/* The limiter at `index`, or NULL. */
+bind_limiter *bind_to_limiter(lua_State *L, int index);
+
+/* Pushes a new limiter object without a handle. */
+bind_limiter *bind_limiter_new(lua_State *L, weir_lua *W);
+
 /* Pushes a field of the limiter's table. */
 int bind_limiter_field(lua_State *L, int index, int field);
 
-/* Pushes nil and the error object of a refused request; answers 2. */
-int bind_limiter_refuse(lua_State *L, weir_lua *W, int index,
-                        weir_verdict verdict, uint32_t cost, uint64_t waited);
+/* --- config.c: the options of a limiter ------------------------------------ */
 
-/* The verdict on a request to the limiter at `index`; WAITING: *fiber is to
-** wait for *ticket. Raises where it would have to wait and cannot. */
-weir_verdict bind_limiter_request(lua_State *L, weir_lua *W,
-                                  const bind_limiter *self, int index,
-                                  weir_request *request, uint32_t *fiber,
-                                  weir_ticket *ticket);
+typedef struct bind_settings {
+  weir_config config;
+  uint32_t cost;             /* 0: a function */
+  int32_t priority;          /* INT32_MIN: a function */
+  const char *name;          /* NULL: none */
+  bool key, flow, on_refuse; /* functions that are there */
+  bool keyed;                /* by key or keys */
+  /* What is read here first and then put into `config`: */
+  double rate;     /* tokens per `per_ns`, if it was a number; else 0 */
+  uint64_t per_ns; /* 0: not given */
+  uint32_t burst, window, order, exhausted; /* UINT32_MAX: not given */
+  bool rate_given, align, align_given;
+} bind_settings;
+
+/* Reads the options of weir.limiter, or of limiter:set with `change`, over what
+** is in `base`. Raises. */
+void bind_read_settings(lua_State *L, weir_lua *W, int index, const char *who,
+                        const weir_config *base, bool change,
+                        bind_settings *out);
+
+/* --- request.c: asking ----------------------------------------------------- */
+
+/* What is asked of one limiter, or of several together. */
+typedef struct bind_request {
+  uint32_t count;
+  const weir_limiter *limiters;
+  weir_request *requests;
+  weir_limiter decider; /* who refused, or is waited for */
+} bind_request;
+
+/* The verdict on a request; WAITING: *fiber is to wait for *ticket. `limiter`:
+** stack index of what is asked. Raises where it would have to wait and cannot,
+** or would wait for permits that its own coroutine holds. */
+weir_verdict bind_ask(lua_State *L, weir_lua *W, int limiter,
+                      bind_request *request, uint32_t *fiber,
+                      weir_ticket *ticket);
+
+/* Asks the functions of the limiter at `limiter` about a call whose arguments
+** are at `first`, `count` of them; pushes `slots` values that the request then
+** refers to. false: the call has no key, and passes freely. */
+bool bind_ask_functions(lua_State *L, int limiter, int first, int count,
+                        weir_request *out);
+
+/* The key at `index`; raises "who: name must be ...". */
+const void *bind_check_key(lua_State *L, int index, const char *who,
+                           const char *name, uint32_t *size);
+
+/* Whether all that has keys below this limiter has functions that know them. */
+bool bind_has_key_functions(lua_State *L, int index);
+
+/* Pushes the member of weir.all{...} that has this handle, or the first. */
+void bind_push_member(lua_State *L, int all, weir_limiter handle);
+
+/* Pushes the table of methods. */
+void bind_push_limiter_methods(lua_State *L);
+
+/* Whoever holds a permit: a task by its fiber, another coroutine by itself. */
+uint64_t bind_owner(lua_State *L);
 
 /* Pushes a permit that holds nothing yet. */
 bind_permit *bind_permit_new(lua_State *L, weir_lua *W, int metatable);
@@ -350,6 +449,15 @@ int bind_push_result(lua_State *L, weir_lua *W, uint32_t fiber);
 /* Pushes a message that names all who hold and all who wait. */
 void bind_push_deadlock(lua_State *L, weir_lua *W);
 
+/* Pushes what people call a limiter. */
+void bind_push_limiter_label(lua_State *L, weir_limiter limiter);
+
+/* Pushes "file:line" of whoever called into this module. */
+void bind_push_place(lua_State *L, const char *otherwise);
+
+/* Notes where in the source a ticket was asked for; see weir.trace. */
+void bind_trace(lua_State *L, weir_lua *W, weir_ticket ticket);
+
 /* Pushes "task 3 (crawl.lua:12)". */
 void bind_push_fiber_name(lua_State *L, weir_lua *W, uint64_t id);
 
@@ -369,6 +477,10 @@ void bind_open_held(lua_State *L, int self);
 void bind_open_permit(lua_State *L, int self);
 void bind_open_call(lua_State *L, int self);
 void bind_open_limiter(lua_State *L, int self);
+void bind_open_request(lua_State *L, int self);
+void bind_open_all(lua_State *L, int self);
+void bind_open_look(lua_State *L, int self);
+void bind_open_report(lua_State *L, int self);
 void bind_open_task(lua_State *L, int self);
 void bind_open_host(lua_State *L, int self);
 

@@ -6,7 +6,8 @@
 ** while suspended, and, since only the coroutine's stack refers to it, when
 ** the coroutine is collected. Records are used again: nobody else sees them.
 **
-** The stack of the frame: 1 the record, 2 fn, then its arguments.
+** The stack of the frame: 1 the record, 2 fn, then its arguments, and while it
+** is asked for, the limiter's slots: what its key and flow functions returned.
 */
 #include "bind.h"
 
@@ -28,9 +29,12 @@ static const char CALL; /* registry key of the metatable */
 
 typedef struct call_record {
   weir_lua *W;
-  weir_ticket ticket; /* 0: none */
-  bool returned;      /* fn did, and did not raise */
+  weir_ticket ticket;   /* 0: none */
+  weir_outcome outcome; /* DROPPED until fn has returned */
+  bool nested;          /* fn is a limited function itself */
 } call_record;
+
+static int call(lua_State *L);
 
 /* Pushes a record; the place it had among the idle ones is cleared, so that
 ** it is collected with the coroutine that uses it. */
@@ -43,7 +47,7 @@ static call_record *push_record(lua_State *L, weir_lua *W) {
     return lua_touserdata(L, -1);
   }
   record = lua_newuserdatauv(L, sizeof *record, 0);
-  *record = (call_record){ .W = W };
+  *record = (call_record){ .W = W, .outcome = WEIR_DROPPED };
   lua_pushvalue(L, lua_upvalueindex(UP_METATABLE));
   lua_setmetatable(L, -2);
   return record;
@@ -54,8 +58,7 @@ static void give_back(call_record *record) {
   weir_ticket ticket = record->ticket;
   if (!ticket) return;
   record->ticket = 0;
-  weir_release(W->port, ticket, record->returned ? WEIR_DONE : WEIR_DROPPED,
-               bind_now(W, false));
+  weir_release(W->port, ticket, record->outcome, bind_now(W, W->measures));
   bind_touch(W);
 }
 
@@ -63,7 +66,7 @@ static void give_back(call_record *record) {
 ** stack index of the table, which has its places already: no allocation. */
 static void keep_record(lua_State *L, call_record *record, int idle) {
   weir_lua *W = record->W;
-  record->returned = false;
+  record->outcome = WEIR_DROPPED;
   if (W->idle_calls < BIND_IDLE_CALLS)
     lua_rawseti(L, idle, ++W->idle_calls);
   else
@@ -86,8 +89,11 @@ static int record_gc(lua_State *L) {
   return 0;
 }
 
+/* What the inner one of two limiters refused has not used the outer one's. */
 static int leave(lua_State *L, call_record *record) {
-  record->returned = true;
+  weir_lua *W = record->W;
+  W->refused = record->nested && W->refused;
+  record->outcome = W->refused ? WEIR_UNUSED : WEIR_DONE;
   return lua_gettop(L) - RECORD;
 }
 
@@ -96,41 +102,84 @@ static int leave_k(lua_State *L, int status, lua_KContext record) {
   return leave(L, (call_record *)record);
 }
 
+/* Calls fn under the permit that the record has. */
 static int enter(lua_State *L, call_record *record) {
+  record->nested = lua_tocfunction(L, FUNCTION) == call;
   lua_toclose(L, RECORD);
   lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, (lua_KContext)record,
             leave_k);
   return leave(L, record);
 }
 
-static int all_k(lua_State *L, int status, lua_KContext base) {
-  (void)status;
-  return lua_gettop(L) - (int)base;
-}
+/* --- calls without a permit ------------------------------------------------ */
 
-/* The call was refused: nil, err, or what on_refuse(err, ...) returns. */
-static int refuse(lua_State *L, weir_lua *W, weir_verdict verdict,
-                  uint32_t cost, uint64_t waited_ns) {
-  int handler;
+/* Another call may use the record from now on. */
+static void drop_record(lua_State *L) {
   lua_pushvalue(L, RECORD);
   keep_record(L, lua_touserdata(L, RECORD), lua_upvalueindex(UP_IDLE));
-  lua_pushnil(L); /* another call's from now on, while on_refuse may wait */
+  lua_pushnil(L);
   lua_replace(L, RECORD);
-  handler = bind_limiter_field(L, lua_upvalueindex(UP_LIMITER),
-                               BIND_LIMITER_ON_REFUSE);
-  lua_replace(L, FUNCTION);
-  bind_limiter_refuse(L, W, lua_upvalueindex(UP_LIMITER), verdict, cost,
-                      waited_ns);
-  if (handler == LUA_TNIL) return 2;
-  lua_insert(L, FIRST_ARGUMENT); /* err, before the arguments */
-  lua_pop(L, 1);                 /* nil */
-  lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, RECORD, all_k);
+}
+
+/* What an inner limiter refused is refused to an outer one as well. */
+static int pass_k(lua_State *L, int status, lua_KContext nested) {
+  const bind_limiter *self = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
+  (void)status;
+  if (!nested) self->W->refused = false;
   return lua_gettop(L) - RECORD;
 }
 
+/* A call that has no key is not limited. */
+static int pass(lua_State *L) {
+  bool nested = lua_tocfunction(L, FUNCTION) == call;
+  drop_record(L);
+  lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, nested, pass_k);
+  return pass_k(L, LUA_OK, nested);
+}
+
+static int refused_k(lua_State *L, int status, lua_KContext W) {
+  (void)status;
+  ((weir_lua *)W)->refused = true;
+  return lua_gettop(L) - RECORD;
+}
+
+/* The call was refused: nil, err, or what on_refuse(err, ...) returns. The
+** slots are on top of the arguments. */
+static int refuse(lua_State *L, weir_lua *W, const bind_limiter *self,
+                  weir_limiter decider, weir_verdict verdict, uint32_t cost,
+                  uint64_t waited_ns) {
+  int key = lua_gettop(L) - self->slots + 1;
+  bind_refusal refusal = { .limiter = lua_upvalueindex(UP_LIMITER),
+                           .key = self->key_function ? key : 0,
+                           .verdict = verdict,
+                           .cost = cost,
+                           .waited_ns = waited_ns };
+  int handler;
+  drop_record(L);
+  if (self->members) {
+    bind_push_member(L, refusal.limiter, decider);
+    refusal.limiter = lua_gettop(L);
+  }
+  bind_limiter_refuse(L, W, &refusal);
+  handler = bind_limiter_field(L, refusal.limiter, BIND_LIMITER_ON_REFUSE);
+  if (handler == LUA_TNIL) {
+    W->refused = true;
+    lua_pop(L, 1);
+    return 2;
+  }
+  lua_replace(L, FUNCTION);
+  lua_insert(L, FIRST_ARGUMENT); /* err, before the arguments */
+  lua_settop(L, key);            /* where err has pushed the last argument to */
+  lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, (lua_KContext)W,
+            refused_k);
+  return refused_k(L, LUA_OK, (lua_KContext)W);
+}
+
+/* --- calls ------------------------------------------------------------------ */
+
 static int wait_k(lua_State *L, int status, lua_KContext id) {
-  const bind_limiter *limiter = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
-  weir_lua *W = limiter->W;
+  const bind_limiter *self = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
+  weir_lua *W = self->W;
   call_record *record;
   bind_result result;
   (void)status;
@@ -138,59 +187,97 @@ static int wait_k(lua_State *L, int status, lua_KContext id) {
   record = lua_touserdata(L, RECORD);
   record->ticket = result.ticket; /* first, since closing the guard may raise */
   if (result.guarded) lua_pop(L, 1);
-  if (result.verdict == WEIR_ADMITTED) return enter(L, record);
-  return refuse(L, W, result.verdict, result.cost, result.waited_ns);
+  if (result.verdict != WEIR_ADMITTED)
+    return refuse(L, W, self, result.limiter, result.verdict, result.cost,
+                  result.waited_ns);
+  lua_pop(L, self->slots);
+  return enter(L, record);
 }
 
-/* cost(...) of this call */
-static uint32_t ask_cost(lua_State *L) {
-  static const bind_option option = {
-    "what the cost function returned", BIND_COUNT, 1, WEIR_PERMITS_MAX, 0, 0
-  };
+/* Asks, and goes on with fn or a refusal, or waits. */
+static int ask(lua_State *L, weir_lua *W, const bind_limiter *self,
+               bind_request *request) {
+  call_record *record = lua_touserdata(L, RECORD);
+  weir_ticket ticket;
+  uint32_t fiber;
+  weir_verdict verdict =
+      bind_ask(L, W, lua_upvalueindex(UP_LIMITER), request, &fiber, &ticket);
+  if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, wait_k);
+  if (verdict != WEIR_ADMITTED)
+    return refuse(L, W, self, request->decider, verdict,
+                  request->requests[0].cost, 0);
+  record->ticket = ticket;
+  lua_pop(L, self->slots);
+  return enter(L, record);
+}
+
+/* Asks the members of weir.all{...} that have a key for this call. */
+static int ask_members(lua_State *L, weir_lua *W, const bind_limiter *self) {
+  weir_limiter limiters[WEIR_ALL_MAX];
+  weir_request requests[WEIR_ALL_MAX];
+  bind_request request = { 0, limiters, requests, 0 };
   int arguments = lua_gettop(L) - FUNCTION;
-  uint32_t cost;
-  luaL_checkstack(L, arguments + 4, "too many arguments");
-  bind_limiter_field(L, lua_upvalueindex(UP_LIMITER), BIND_LIMITER_COST);
-  for (int i = 0; i < arguments; i++) lua_pushvalue(L, FIRST_ARGUMENT + i);
-  lua_call(L, arguments, 1);
-  bind_read_option(L, lua_gettop(L), "weir", &option, &cost);
-  lua_pop(L, 1);
-  return cost;
+  luaL_checkstack(L, self->slots + LUA_MINSTACK, "too many arguments");
+  bind_limiter_field(L, lua_upvalueindex(UP_LIMITER), BIND_LIMITER_MEMBERS);
+  lua_insert(L, FIRST_ARGUMENT);
+  for (int i = 1; i <= self->members; i++) {
+    const bind_limiter *member;
+    weir_request *one = &requests[request.count];
+    lua_rawgeti(L, FIRST_ARGUMENT, i);
+    lua_insert(L, FIRST_ARGUMENT); /* the member, while it is asked */
+    member = lua_touserdata(L, FIRST_ARGUMENT);
+    *one = (weir_request){ .cost = member->cost, .priority = member->priority };
+    limiters[request.count] = member->handle;
+    request.count += bind_ask_functions(L, FIRST_ARGUMENT, FIRST_ARGUMENT + 2,
+                                        arguments, one);
+    lua_remove(L, FIRST_ARGUMENT);
+  }
+  lua_remove(L, FIRST_ARGUMENT);
+  if (request.count) return ask(L, W, self, &request);
+  lua_pop(L, self->slots);
+  return pass(L);
+}
+
+static int ask_functions(lua_State *L, weir_lua *W, const bind_limiter *self) {
+  weir_request one = { .cost = self->cost, .priority = self->priority };
+  bind_request request = { 1, &self->handle, &one, 0 };
+  int arguments = lua_gettop(L) - FUNCTION;
+  if (self->members) return ask_members(L, W, self);
+  if (bind_ask_functions(L, lua_upvalueindex(UP_LIMITER), FIRST_ARGUMENT,
+                         arguments, &one))
+    return ask(L, W, self, &request);
+  lua_pop(L, self->slots);
+  return pass(L);
 }
 
 /* limited(...) */
 static int call(lua_State *L) {
-  const bind_limiter *limiter = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
-  weir_lua *W = bind_check_open(L, limiter->W);
-  weir_request request = { .cost = limiter->cost };
-  call_record *record = push_record(L, W);
-  weir_ticket ticket;
-  uint32_t fiber;
-  weir_verdict verdict;
+  const bind_limiter *self = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
+  weir_lua *W = bind_check_open(L, self->W);
+  weir_request one = { .cost = self->cost, .priority = self->priority };
+  bind_request request = { 1, &self->handle, &one, 0 };
+  push_record(L, W);
   lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
   lua_rotate(L, 1, 2);
-  if (!request.cost) request.cost = ask_cost(L);
-  verdict = bind_limiter_request(L, W, limiter, lua_upvalueindex(UP_LIMITER),
-                                 &request, &fiber, &ticket);
-  if (verdict == WEIR_ADMITTED) {
-    record->ticket = ticket;
-    return enter(L, record);
-  }
-  if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, wait_k);
-  return refuse(L, W, verdict, request.cost, 0);
+  if (self->asks) return ask_functions(L, W, self);
+  return ask(L, W, self, &request);
 }
 
 /***
 Limits a function. A call of the limited function waits for its permit, calls
 fn, gives the permit back however fn ends, and returns what fn returned; or, if
-it is refused, `nil` and the refusal, or what `on_refuse` returns.
+it is refused, `nil` and the refusal, or what `on_refuse` returns. A call for
+which the key function says nil is not limited.
 @function limiter:wrap
 @tparam function fn
 @treturn function
 */
 int bind_wrap(lua_State *L) {
-  bind_check_limiter(L, "limiter:wrap");
+  bind_check_asked(L, "limiter:wrap");
   bind_check_callable(L, 2, "limiter:wrap", "the function to limit");
+  if (bind_to_limiter(L, 1)->keyed && !bind_has_key_functions(L, 1))
+    return luaL_error(L, "limiter:wrap: this limiter has keys, but no key "
+                         "function that could say whose a call is");
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   bind_push_table(L, BIND_IDLE);

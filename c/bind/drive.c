@@ -162,6 +162,7 @@ static void dismiss_stranger(lua_State *L, weir_lua *W, uint32_t index) {
   if (fiber->state != BIND_WAITING) return;
   bind_wait_abort(W, index);
   fiber->verdict = WEIR_CANCELED;
+  fiber->limiter = 0;
   fiber->waited = 0;
   fiber->state = BIND_DECIDED;
   bind_fiber_unanchor(L, W, index);

@@ -222,8 +222,9 @@ then on, for weir.now and all timeouts, and there is no event loop.
 static int step(lua_State *L) {
   static const bind_option now_option = { .name = "the time",
                                           .kind = BIND_SECONDS };
-  static const bind_option budget_option = { "the budget", BIND_COUNT, 1,
-                                             INT32_MAX,    0,          0 };
+  static const bind_option budget_option = {
+    .name = "the budget", .kind = BIND_COUNT, .min = 1, .max = INT32_MAX
+  };
   weir_lua *W = bind_self(L);
   uint64_t now;
   uint32_t budget = INT32_MAX;
@@ -368,8 +369,9 @@ static void set_source(weir_lua *W, uint32_t fiber, void *source, bool lookup) {
 
 /* A descriptor, or something with a getfd method, as LuaSocket's objects. */
 static int check_fd(lua_State *L, const char *who) {
-  static const bind_option option = { "the descriptor", BIND_COUNT, 0,
-                                      INT32_MAX,        0,          0 };
+  static const bind_option option = { .name = "the descriptor",
+                                      .kind = BIND_COUNT,
+                                      .max = INT32_MAX };
   uint32_t fd;
   if (lua_type(L, 1) == LUA_TUSERDATA || lua_type(L, 1) == LUA_TTABLE) {
     if (lua_getfield(L, 1, "getfd") == LUA_TNIL)
@@ -384,14 +386,13 @@ static int check_fd(lua_State *L, const char *who) {
 }
 
 static int watch_k(lua_State *L, int status, lua_KContext id) {
-  static const bind_refusal late = { .verdict = WEIR_TIMEOUT,
-                                     .what = "the wait for a descriptor" };
   weir_lua *W = bind_self(L);
   bind_result result;
   (void)status;
   if (!bind_wait_over(L, W, id, &result))
     return bind_wait_again(L, id, watch_k);
-  if (result.verdict == WEIR_TIMEOUT) return bind_refuse(L, &late);
+  if (result.verdict == WEIR_TIMEOUT)
+    return bind_refuse(L, WEIR_TIMEOUT, "the wait for a descriptor");
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -504,7 +505,9 @@ Looks a host name up without blocking the others.
 @treturn[2] string what went wrong
 */
 static int resolve(lua_State *L) {
-  static const bind_option option = { "the host", BIND_TEXT, 1, 255, 0, 0 };
+  static const bind_option option = {
+    .name = "the host", .kind = BIND_TEXT, .min = 1, .max = 255
+  };
   weir_lua *W = bind_self(L);
   const char *host;
   weir_loop *loop;

@@ -10,13 +10,17 @@ int luaopen_weir_core(lua_State *L) {
   luaL_checkversion(L);
   bind_open(L);
   self = lua_gettop(L);
-  lua_createtable(L, 0, 16);
+  lua_createtable(L, 0, 24);
   bind_open_wait(L, self);
   bind_open_refusal(L, self);
   bind_open_held(L, self);
   bind_open_permit(L, self);
   bind_open_call(L, self);
   bind_open_limiter(L, self);
+  bind_open_request(L, self);
+  bind_open_look(L, self);
+  bind_open_report(L, self);
+  bind_open_all(L, self);
   bind_open_task(L, self);
   bind_open_host(L, self);
   lua_pushliteral(L, WEIR_VERSION);

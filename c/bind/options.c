@@ -56,25 +56,65 @@ void bind_check_callable(lua_State *L, int index, const char *who,
 
 /* --- values --------------------------------------------------------------- */
 
-static bool to_count(lua_State *L, int index, const bind_option *option,
-                     uint32_t *out) {
+/* A whole number in the option's range. */
+static bool to_integer(lua_State *L, int index, lua_Integer min,
+                       lua_Integer max, lua_Integer *out) {
   int whole;
-  lua_Integer n = lua_tointegerx(L, index, &whole);
-  if (lua_type(L, index) != LUA_TNUMBER || !whole) return false;
-  if (n < (lua_Integer)option->min || n > (lua_Integer)option->max)
-    return false;
-  *out = (uint32_t)n;
-  return true;
+  *out = lua_tointegerx(L, index, &whole);
+  return lua_type(L, index) == LUA_TNUMBER && whole && *out >= min &&
+         *out <= max;
 }
 
-static void read_count(lua_State *L, int index, const char *who,
-                       const bind_option *option, uint32_t *out) {
-  bool alternative = option->kind == BIND_COUNT_OR_FUNCTION;
-  if (to_count(L, index, option, out)) return;
-  lua_pushfstring(L, "a whole number from %I to %I%s", (lua_Integer)option->min,
-                  (lua_Integer)option->max,
+static lua_Integer read_integer(lua_State *L, int index, const char *who,
+                                const bind_option *option, bool is_signed) {
+  bool alternative = option->kind == BIND_COUNT_OR_FUNCTION ||
+                     option->kind == BIND_SIGNED_OR_FUNCTION;
+  lua_Integer min = option->min, max = option->max, n;
+  if (is_signed) min = (int32_t)option->min;
+  if (is_signed) max = (int32_t)option->max;
+  if (to_integer(L, index, min, max, &n)) return n;
+  lua_pushfstring(L, "a whole number from %I to %I%s", min, max,
                   alternative ? " or a function" : "");
   bind_expected(L, who, option->name, lua_tostring(L, -1), index);
+  return 0;
+}
+
+static void read_number(lua_State *L, int index, const char *who,
+                        const bind_option *option, double *out) {
+  *out = (double)lua_tonumber(L, index);
+  if (lua_type(L, index) != LUA_TNUMBER || !isfinite(*out))
+    bind_expected(L, who, option->name, "a finite number", index);
+}
+
+static void read_flag(lua_State *L, int index, const char *who,
+                      const bind_option *option, bool *out) {
+  if (!lua_isboolean(L, index))
+    bind_expected(L, who, option->name, "true or false", index);
+  *out = lua_toboolean(L, index);
+}
+
+/* Pushes "'a', 'b' or 'c'". */
+static const char *push_names(lua_State *L, const char *const *names) {
+  lua_pushfstring(L, "'%s'", names[0]);
+  for (int i = 1; names[i]; i++) {
+    lua_pushfstring(L, "%s'%s'", names[i + 1] ? ", " : " or ", names[i]);
+    lua_concat(L, 2);
+  }
+  return lua_tostring(L, -1);
+}
+
+static void read_choice(lua_State *L, int index, const char *who,
+                        const bind_option *option, uint32_t *out) {
+  for (uint32_t i = 0; option->names[i]; i++) {
+    lua_pushstring(L, option->names[i]);
+    if (lua_rawequal(L, -1, index)) {
+      *out = i;
+      lua_pop(L, 1);
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  bind_expected(L, who, option->name, push_names(L, option->names), index);
 }
 
 static void read_seconds(lua_State *L, int index, const char *who,
@@ -101,22 +141,42 @@ static void read_text(lua_State *L, int index, const char *who,
   bind_expected(L, who, option->name, lua_tostring(L, -1), index);
 }
 
+/* An alternative to a number. */
+static bool read_function(lua_State *L, int index, const bind_option *option,
+                          void *out) {
+  if (!callable(L, index)) return false;
+  if (option->kind == BIND_COUNT_OR_FUNCTION)
+    *(uint32_t *)out = 0;
+  else
+    *(int32_t *)out = INT32_MIN;
+  return true;
+}
+
 void bind_read_option(lua_State *L, int index, const char *who,
                       const bind_option *option, void *out) {
   switch (option->kind) {
   case BIND_COUNT_OR_FUNCTION:
-    if (callable(L, index)) {
-      *(uint32_t *)out = 0;
-      break;
-    }
+    if (read_function(L, index, option, out)) break;
     /* fallthrough */
-  case BIND_COUNT: read_count(L, index, who, option, out); break;
+  case BIND_COUNT:
+    *(uint32_t *)out = (uint32_t)read_integer(L, index, who, option, false);
+    break;
+  case BIND_SIGNED_OR_FUNCTION:
+    if (read_function(L, index, option, out)) break;
+    /* fallthrough */
+  case BIND_SIGNED:
+    *(int32_t *)out = (int32_t)read_integer(L, index, who, option, true);
+    break;
   case BIND_SECONDS: read_seconds(L, index, who, option, out); break;
+  case BIND_NUMBER: read_number(L, index, who, option, out); break;
+  case BIND_FLAG: read_flag(L, index, who, option, out); break;
+  case BIND_CHOICE: read_choice(L, index, who, option, out); break;
   case BIND_TEXT: read_text(L, index, who, option, out); break;
   case BIND_FUNCTION:
     bind_check_callable(L, index, who, option->name);
     *(bool *)out = true;
     break;
+  case BIND_OTHER: option->read(L, index, who, option, out); break;
   case BIND_FIXED:
     luaL_error(L, "%s: %s cannot be changed; make another limiter", who,
                option->name);
@@ -126,7 +186,8 @@ void bind_read_option(lua_State *L, int index, const char *who,
 /* `false` takes an option back, where there is something to take back. */
 static bool read_none(lua_State *L, int index, const bind_option *option,
                       void *out) {
-  if (!option->none || !lua_isboolean(L, index) || lua_toboolean(L, index))
+  if (!option->may_be_none || !lua_isboolean(L, index) ||
+      lua_toboolean(L, index))
     return false;
   if (option->kind == BIND_SECONDS)
     *(uint64_t *)out = option->none;

@@ -36,19 +36,21 @@ void bind_push_permit_metatable(lua_State *L) {
 static bool give_back(bind_permit *self, weir_outcome outcome) {
   weir_lua *W = self->W;
   weir_ticket ticket = bind_let_go(self);
-  if (weir_release(W->port, ticket, outcome, bind_now(W, false))) return false;
+  if (weir_release(W->port, ticket, outcome, bind_now(W, W->measures)))
+    return false;
   bind_touch(W);
   return true;
 }
 
 static weir_outcome check_outcome(lua_State *L) {
-  static const char *const names[] = { "done", "dropped", NULL };
+  static const char *const names[] = { "done", "dropped", "unused", NULL };
   if (lua_isnoneornil(L, 2)) return WEIR_DONE;
   for (int i = 0; names[i]; i++) {
     lua_pushstring(L, names[i]);
     if (lua_rawequal(L, -1, 2)) return (weir_outcome)i;
   }
-  bind_expected(L, "permit:release", "the outcome", "'done' or 'dropped'", 2);
+  bind_expected(L, "permit:release", "the outcome",
+                "'done', 'dropped' or 'unused'", 2);
   return WEIR_DONE;
 }
 
@@ -57,7 +59,8 @@ Gives a permit back; a second time raises. A permit held by a to-be-closed
 variable (`local permit <close> = limiter:acquire()`) or dropped gives itself
 back.
 @function permit:release
-@tparam[opt="done"] string outcome "done", or "dropped" if the work failed
+@tparam[opt="done"] string outcome "done"; "dropped" if the work failed;
+"unused" if it never began: then the tokens of a rate come back as well
 */
 static int permit_release(lua_State *L) {
   bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);

@@ -1,43 +1,119 @@
 /*
 ** refusal.c - the error object of a refusal, and the sentence it reads as.
 **
-** { code =, limiter =, waited =, cost =, limit =, queue =, what = }
+** { code =, waited =, limiter =, key =, retry_after =, cost =, limit =, rate =,
+**   queue = } of a limiter, { code =, waited =, what = } of another wait
 */
+#include <weir_text.h>
+
 #include "bind.h"
 
-static const char REFUSAL; /* registry key of the metatable */
+/***
+Limit what runs at once.
+@module weir
+*/
 
-int bind_refuse(lua_State *L, const bind_refusal *refusal) {
+static const char REFUSAL; /* registry key of the metatable */
+static const char SOURCE;  /* key in the object: the limiter object */
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_integer(lua_State *L, const char *key, uint32_t n) {
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, key);
+}
+
+static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
+  bind_push_seconds(L, ns);
+  lua_setfield(L, -2, key);
+}
+
+/* Pushes nil and an object with what every refusal has. */
+static void push_object(lua_State *L, weir_verdict verdict,
+                        uint64_t waited_ns) {
   lua_pushnil(L);
-  lua_createtable(L, 0, 6);
-  lua_pushstring(L, weir_verdict_name(refusal->verdict));
-  lua_setfield(L, -2, "code");
-  bind_push_seconds(L, refusal->waited_ns);
-  lua_setfield(L, -2, "waited");
-  if (refusal->label) {
-    lua_pushstring(L, refusal->label);
-    lua_setfield(L, -2, "limiter");
-    lua_pushinteger(L, refusal->cost);
-    lua_setfield(L, -2, "cost");
-    lua_pushinteger(L, refusal->limit);
-    lua_setfield(L, -2, "limit");
-    if (refusal->queue != WEIR_UNBOUNDED) {
-      lua_pushinteger(L, refusal->queue);
-      lua_setfield(L, -2, "queue");
-    }
-  } else {
-    lua_pushstring(L, refusal->what);
-    lua_setfield(L, -2, "what");
-  }
+  lua_createtable(L, 0, 8);
+  set_string(L, "code", weir_verdict_name(verdict));
+  set_seconds(L, "waited", waited_ns);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &REFUSAL);
   lua_setmetatable(L, -2);
+}
+
+int bind_refuse(lua_State *L, weir_verdict verdict, const char *what) {
+  push_object(L, verdict, 0);
+  set_string(L, "what", what);
   return 2;
 }
+
+/* Pushes "100 per 1.0 s". */
+static void push_rate(lua_State *L, const weir_rate *rate) {
+  lua_pushfstring(L, "%I per %f s", (lua_Integer)rate->count,
+                  (lua_Number)rate->per_ns / BIND_S_TO_NS);
+}
+
+static void set_config(lua_State *L, const weir_config *config) {
+  if (config->concurrent) set_integer(L, "limit", config->concurrent);
+  if (config->rate.count) {
+    push_rate(L, &config->rate);
+    lua_setfield(L, -2, "rate");
+  }
+  if (config->queue != WEIR_UNBOUNDED) set_integer(L, "queue", config->queue);
+}
+
+/* When the same would be admitted, if that can be said. */
+static void set_retry(lua_State *L, weir_lua *W, weir_limiter limiter,
+                      weir_request *request) {
+  weir_quota quota;
+  uint64_t now = bind_now(W, weir_limiter_timed(W->space, limiter));
+  if (weir_limiter_quota(W->space, limiter, request, now, &quota) == 0 &&
+      quota.retry_ns != WEIR_NEVER)
+    set_seconds(L, "retry_after", quota.retry_ns);
+}
+
+int bind_limiter_refuse(lua_State *L, weir_lua *W,
+                        const bind_refusal *refusal) {
+  const bind_limiter *limiter = lua_touserdata(L, refusal->limiter);
+  weir_request request = { .cost = refusal->cost ? refusal->cost : 1 };
+  weir_config config = WEIR_CONFIG_INIT;
+  weir_key_info key = { .limit = 0 };
+  size_t size = 0;
+  push_object(L, refusal->verdict, refusal->waited_ns);
+  bind_limiter_field(L, refusal->limiter, BIND_LIMITER_LABEL);
+  lua_setfield(L, -2, "limiter");
+  lua_pushvalue(L, refusal->limiter);
+  lua_rawsetp(L, -2, &SOURCE);
+  if (refusal->key && limiter->keyed) {
+    lua_pushvalue(L, refusal->key);
+    request.key = lua_tolstring(L, -1, &size);
+    request.key_size = (uint32_t)size;
+    lua_setfield(L, -2, "key");
+  }
+  set_integer(L, "cost", request.cost);
+  weir_limiter_config(W->space, limiter->handle, &config);
+  set_config(L, &config);
+  if (config.adaptive.algorithm != WEIR_STATIC &&
+      weir_key_inspect(W->space, limiter->handle, request.key, request.key_size,
+                       &key) == 0)
+    set_integer(L, "limit", key.limit);
+  set_retry(L, W, limiter->handle, &request);
+  return 2;
+}
+
+/* --- sentences ------------------------------------------------------------ */
 
 /* A field as text, "?" if somebody changed it; pushes one value. */
 static const char *text(lua_State *L, const char *field) {
   lua_getfield(L, 1, field);
   return lua_isstring(L, -1) ? lua_tostring(L, -1) : "?";
+}
+
+static bool has(lua_State *L, const char *field) {
+  bool present = lua_getfield(L, 1, field) != LUA_TNIL;
+  lua_pop(L, 1);
+  return present;
 }
 
 static weir_verdict verdict_of(lua_State *L) {
@@ -56,20 +132,63 @@ static const char *push_waited(lua_State *L) {
   return lua_pushfstring(L, "%f s", lua_tonumber(L, -1));
 }
 
+/* Pushes "its 3 permits are taken or waited for", "its rate is used up". */
+static const char *push_reason(lua_State *L) {
+  bool permits = has(L, "limit"), rate = has(L, "rate");
+  const char *limit = permits ? text(L, "limit") : "";
+  const char *tokens = rate ? text(L, "rate") : "";
+  if (permits && rate)
+    return lua_pushfstring(L,
+                           "its %s permits are taken or waited for, or its "
+                           "rate of %s is used up",
+                           limit, tokens);
+  if (rate) return lua_pushfstring(L, "its rate of %s is used up", tokens);
+  return lua_pushfstring(L, "its %s permits are taken or waited for", limit);
+}
+
+/* Pushes "; try again in 0.25 s", or "". */
+static const char *push_advice(lua_State *L) {
+  if (lua_getfield(L, 1, "retry_after") != LUA_TNUMBER ||
+      lua_tonumber(L, -1) <= 0)
+    return lua_pushliteral(L, "");
+  return lua_pushfstring(L, "; try again in %f s", lua_tonumber(L, -1));
+}
+
+static void push_full(lua_State *L, const char *label) {
+  const char *reason = push_reason(L), *advice = push_advice(L);
+  if (has(L, "queue"))
+    lua_pushfstring(L, "%s is full: %s, and at most %s may wait%s", label,
+                    reason, text(L, "queue"), advice);
+  else
+    lua_pushfstring(L, "%s is full: %s%s", label, reason, advice);
+}
+
+static void push_impossible(lua_State *L, const char *label) {
+  const char *cost = text(L, "cost");
+  if (!has(L, "rate"))
+    lua_pushfstring(L,
+                    "%s can never admit this call: it costs %s permits and "
+                    "there are only %s",
+                    label, cost, text(L, "limit"));
+  else
+    lua_pushfstring(L,
+                    "%s can never admit this call: it costs %s, which is more "
+                    "than its permits or the burst of its rate",
+                    label, cost);
+}
+
+static void push_exhausted(lua_State *L, const char *label) {
+  if (has(L, "key"))
+    lua_pushfstring(L, "%s has no place for another key: all are active",
+                    label);
+  else
+    lua_pushfstring(L, "%s has no memory for another call", label);
+}
+
 static int push_sentence(lua_State *L, weir_verdict verdict,
                          const char *label) {
   switch (verdict) {
-  case WEIR_FULL:
-    lua_getfield(L, 1, "queue");
-    if (lua_isnil(L, -1))
-      lua_pushfstring(L, "%s is full: its %s permits are taken or waited for",
-                      label, text(L, "limit"));
-    else
-      lua_pushfstring(L,
-                      "%s is full: its %s permits are taken or waited for, "
-                      "and at most %s may wait",
-                      label, text(L, "limit"), text(L, "queue"));
-    break;
+  case WEIR_FULL: push_full(L, label); break;
   case WEIR_TIMEOUT:
     lua_pushfstring(L, "%s gave no permit in time, after %s", label,
                     push_waited(L));
@@ -81,34 +200,72 @@ static int push_sentence(lua_State *L, weir_verdict verdict,
     lua_pushfstring(L, "the wait for %s was canceled after %s", label,
                     push_waited(L));
     break;
-  case WEIR_IMPOSSIBLE:
+  case WEIR_IMPOSSIBLE: push_impossible(L, label); break;
+  case WEIR_DOOMED:
     lua_pushfstring(L,
-                    "%s can never admit this call: it costs %s permits and "
-                    "there are only %s",
-                    label, text(L, "cost"), text(L, "limit"));
+                    "%s cannot admit this call before its deadline, as fast "
+                    "as its queue goes%s",
+                    label, push_advice(L));
     break;
-  case WEIR_EXHAUSTED:
-    lua_pushfstring(L, "%s has no memory for another call", label);
+  case WEIR_EXHAUSTED: push_exhausted(L, label); break;
+  case WEIR_SHED:
+    lua_pushfstring(L,
+                    "%s gave this call up after %s, since its queue is too "
+                    "long",
+                    label, push_waited(L));
     break;
   default: lua_pushfstring(L, "%s refused (%s)", label, text(L, "code"));
   }
   return 1;
 }
 
+/* Pushes "limiter 'api'", with the key it was asked for. */
+static const char *push_name(lua_State *L) {
+  const char *label = text(L, "limiter");
+  if (has(L, "key"))
+    return lua_pushfstring(L, "limiter '%s' for '%s'", label, text(L, "key"));
+  return lua_pushfstring(L, "limiter '%s'", label);
+}
+
 /* tostring(err) */
 static int refusal_tostring(lua_State *L) {
   weir_verdict verdict = verdict_of(L);
-  lua_getfield(L, 1, "limiter");
-  if (!lua_isnil(L, -1)) {
-    lua_pushfstring(L, "limiter '%s'", text(L, "limiter"));
-    return push_sentence(L, verdict, lua_tostring(L, -1));
-  }
+  luaL_checkstack(L, LUA_MINSTACK, "weir");
+  if (has(L, "limiter")) return push_sentence(L, verdict, push_name(L));
   lua_pushfstring(L, "%s: %s", text(L, "what"), text(L, "code"));
   return 1;
 }
 
+/***
+What a refused request is told.
+@type refusal
+*/
+
+/***
+What HTTP would say of it: a table of `Retry-After`, `RateLimit` and
+`RateLimit-Policy`, those that there is something to say by; see
+@{limiter:headers}.
+@function refusal:headers
+@treturn table
+*/
+static int refusal_headers(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  if (lua_rawgetp(L, 1, &SOURCE) == LUA_TNIL) {
+    lua_newtable(L);
+    return 1;
+  }
+  lua_getfield(L, -1, "headers");
+  lua_pushvalue(L, -2);
+  lua_getfield(L, 1, "key");
+  lua_getfield(L, 1, "cost");
+  lua_call(L, 3, 1);
+  return 1;
+}
+
 void bind_open_refusal(lua_State *L, int self) {
-  static const luaL_Reg methods[] = { { NULL, NULL } };
+  static const luaL_Reg methods[] = { { "headers", refusal_headers },
+                                      { NULL, NULL } };
   static const luaL_Reg metamethods[] = { { "__tostring", refusal_tostring },
                                           { NULL, NULL } };
   bind_register_type(L, self, &REFUSAL, "weir.refusal", methods, metamethods);

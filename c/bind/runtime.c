@@ -1,6 +1,9 @@
 /*
 ** runtime.c - what weir keeps for one Lua state, and its clock.
 */
+#include <stdio.h>
+#include <string.h>
+
 #include "../core/memory.h"
 #include "bind.h"
 
@@ -50,6 +53,20 @@ static void make_tables(lua_State *L) {
   }
 }
 
+/* So that nobody can choose keys that collide. Without the system's random
+** bytes an address has to do, which is seldom the same twice. */
+static void seed(weir_lua *W) {
+  uint64_t bytes[2] = { (uint64_t)(uintptr_t)W, (uint64_t)(uintptr_t)&RUNTIME };
+  FILE *file = fopen("/dev/urandom", "rb");
+  if (file) {
+    uint64_t random[2];
+    if (fread(random, sizeof random, 1, file) == 1)
+      memcpy(bytes, random, sizeof bytes);
+    fclose(file);
+  }
+  weir_space_seed(W->space, bytes);
+}
+
 static weir_lua *make_runtime(lua_State *L) {
   weir_lua *W = lua_newuserdatauv(L, sizeof *W, 0);
   *W = (weir_lua){ .space = NULL };
@@ -62,6 +79,7 @@ static weir_lua *make_runtime(lua_State *L) {
   W->space = weir_space_new(NULL);
   W->port = W->space ? weir_port_attach(W->space) : NULL;
   if (!W->port) luaL_error(L, "not enough memory");
+  seed(W);
   make_tables(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &RUNTIME);

@@ -76,8 +76,7 @@ static int spawn(lua_State *L) {
 }
 
 static int push_canceled(lua_State *L) {
-  bind_refusal refusal = { .verdict = WEIR_CANCELED, .what = "the task" };
-  return bind_refuse(L, &refusal);
+  return bind_refuse(L, WEIR_CANCELED, "the task");
 }
 
 static int push_values(lua_State *L) {
@@ -102,13 +101,12 @@ int bind_push_result(lua_State *L, weir_lua *W, uint32_t index) {
 }
 
 static int join_k(lua_State *L, int status, lua_KContext id) {
-  static const bind_refusal late = { .verdict = WEIR_TIMEOUT,
-                                     .what = "the wait for a task" };
   weir_lua *W = bind_self(L);
   bind_result result;
   (void)status;
   if (!bind_wait_over(L, W, id, &result)) return bind_wait_again(L, id, join_k);
-  if (result.verdict == WEIR_TIMEOUT) return bind_refuse(L, &late);
+  if (result.verdict == WEIR_TIMEOUT)
+    return bind_refuse(L, WEIR_TIMEOUT, "the wait for a task");
   return bind_push_result(L, W, check_task(L, W, "task:join"));
 }
 

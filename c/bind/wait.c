@@ -103,6 +103,7 @@ static void decide(weir_lua *W, uint32_t index, const weir_event *event) {
   fiber->verdict = (uint8_t)event->verdict;
   fiber->waited = event->waited_ns;
   fiber->cost = event->cost;
+  fiber->limiter = event->limiter;
   fiber->state = BIND_DECIDED;
   bind_unjoin(W, index);
 }
@@ -137,12 +138,15 @@ bool bind_wait_over(lua_State *L, weir_lua *W, lua_KContext id,
   out->ticket = fiber->ticket;
   out->waited_ns = fiber->waited;
   out->cost = fiber->cost;
+  out->limiter = fiber->limiter;
   out->lookup = take_lookup(W, fiber);
   fiber->ticket = 0;
   fiber->state = BIND_RUNNING;
   bind_run_queue_remove(W, index);
   end_wait(W, index);
   out->guarded = !fiber->task;
+  if (!fiber->task && out->ticket)
+    weir_set_cookie(W->port, out->ticket, bind_owner(L));
   free_stranger(L, W, index);
   return true;
 }
@@ -153,7 +157,7 @@ void bind_wait_abort(weir_lua *W, uint32_t index) {
   if (fiber->ticket && fiber->state == BIND_WAITING)
     weir_cancel(W->port, fiber->ticket, now);
   else if (fiber->ticket)
-    weir_release(W->port, fiber->ticket, WEIR_DROPPED, now);
+    weir_release(W->port, fiber->ticket, WEIR_UNUSED, now);
   fiber->ticket = 0;
   bind_run_queue_remove(W, index);
   end_wait(W, index);

@@ -31,7 +31,7 @@ TEST(each_decision_is_counted_once_under_its_verdict) {
   world w;
   weir_stats stats;
   weir_ticket held;
-  world_open_with(&w, (weir_config){ 2, 3, WEIR_NEVER });
+  world_open_with(&w, (weir_config){ .concurrent = 2, .queue = 3, .timeout_ns = WEIR_NEVER });
   held = HOLD(&w, 2);
   CANCEL(&w, WAIT(&w, 1));
   WAIT(&w, 1);

@@ -55,15 +55,34 @@ bool world_same(check_place place, const weir_stats *got,
   same &= check_equal(place, "waiting", got->waiting, wanted->waiting);
   same &= check_equal(place, "admitted", got->admitted, wanted->admitted);
   same &= check_equal(place, "dropped", got->dropped, wanted->dropped);
+  same &= check_equal(place, "unused", got->unused, wanted->unused);
+  same &= check_equal(place, "keys", got->keys, wanted->keys);
+  same &= check_equal(place, "changes", got->changes, wanted->changes);
   same &= check_equal(place, "closed", got->closed, wanted->closed);
-  for (int i = 0; i < WEIR_VERDICTS; i++)
-    same &= check_equal(place, weir_verdict_name(i), got->refused[i],
-                        wanted->refused[i]);
+  for (int i = 0; i < WEIR_VERDICTS; i++) {
+    const char *name = weir_verdict_name(i);
+    same &= check_equal(place, name, got->refused[i], wanted->refused[i]);
+    same &= check_equal(place, name, got->would[i], wanted->would[i]);
+  }
   same &= check_equal(place, "p50", got->wait.p50, wanted->wait.p50);
   same &= check_equal(place, "p90", got->wait.p90, wanted->wait.p90);
   same &= check_equal(place, "p99", got->wait.p99, wanted->wait.p99);
   same &= check_equal(place, "max", got->wait.max, wanted->wait.max);
   return same;
+}
+
+weir_quota world_quota(const world *w, weir_request request) {
+  weir_quota quota = { 0, 0, 0 };
+  CHECK_EQ(weir_limiter_quota(w->space, w->limiter, &request, w->now, &quota),
+           0);
+  return quota;
+}
+
+weir_key_info world_key(const world *w, const void *key, uint32_t size) {
+  weir_key_info info;
+  memset(&info, 0, sizeof info);
+  CHECK_EQ(weir_key_inspect(w->space, w->limiter, key, size, &info), 0);
+  return info;
 }
 
 /* A ticket comes exactly with these two verdicts; a drain at rest has none. */
@@ -116,6 +135,15 @@ void world_quiet(check_place place, world *w) {
   check_true(place, "no event", !weir_next(w->port, &event));
 }
 
+void world_due(check_place place, world *w, weir_ticket ticket, uint64_t at) {
+  check_equal(place, "deadline", weir_deadline(w->port), at);
+  check_equal(place, "next", world_advance(w, at - 1), at);
+  check_true(place, "nobody is early", !weir_pending(w->port));
+  world_advance(w, at);
+  world_next(place, w, ticket, WEIR_ADMITTED);
+  world_quiet(place, w);
+}
+
 void world_counts(check_place place, world *w, uint32_t in_use,
                   uint32_t waiting) {
   weir_stats stats = world_stats(w);
@@ -123,11 +151,20 @@ void world_counts(check_place place, world *w, uint32_t in_use,
   check_equal(place, "waiting", stats.waiting, waiting);
 }
 
-void world_set_limit(world *w, uint32_t concurrent) {
-  weir_config config;
+weir_config world_config(const world *w) {
+  weir_config config = WEIR_CONFIG_INIT;
   CHECK_EQ(weir_limiter_config(w->space, w->limiter, &config), 0);
-  config.concurrent = concurrent;
+  return config;
+}
+
+void world_set(world *w, weir_config config) {
   CHECK_EQ(weir_limiter_set(w->space, w->limiter, &config, w->now), 0);
+}
+
+void world_set_limit(world *w, uint32_t concurrent) {
+  weir_config config = world_config(w);
+  config.concurrent = concurrent;
+  world_set(w, config);
 }
 
 uint64_t world_advance(world *w, uint64_t now) {

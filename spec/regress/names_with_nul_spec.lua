@@ -16,7 +16,7 @@ describe("a name with a NUL", function()
   it("is no outcome", function()
     local limiter = weir.semaphore(1)
     local permit = limiter:acquire()
-    helper.raises("permit:release: the outcome must be 'done' or 'dropped'",
+    helper.raises("permit:release: the outcome must be 'done', 'dropped'",
                   function() permit:release "done\0" end)
     permit:release()
   end)

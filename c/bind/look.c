@@ -1,0 +1,249 @@
+/*
+** look.c - what limiters say of themselves: stats, keys, HTTP fields, explain.
+*/
+#include <string.h>
+
+#include <weir_text.h>
+
+#include "bind.h"
+
+/***
+Limit what runs at once.
+@module weir
+*/
+
+/***
+@type limiter
+*/
+
+static void set_integer(lua_State *L, const char *key, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, key);
+}
+
+static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
+  bind_push_seconds(L, ns);
+  lua_setfield(L, -2, key);
+}
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+/* A key at `index`, which may be absent; NULL then. Raises where a key makes no
+** sense. */
+static const void *optional_key(lua_State *L, const bind_limiter *self,
+                                int index, const char *who, uint32_t *size) {
+  *size = 0;
+  if (lua_isnoneornil(L, index)) return NULL;
+  if (!self->keyed) luaL_error(L, "%s: this limiter has no keys", who);
+  return bind_check_key(L, index, who, "the key", size);
+}
+
+/* --- stats ---------------------------------------------------------------- */
+
+static void push_verdicts(lua_State *L, const uint64_t *counts,
+                          weir_verdict first) {
+  lua_createtable(L, 0, WEIR_VERDICTS);
+  for (int v = (int)first; v < WEIR_VERDICTS; v++)
+    set_integer(L, weir_verdict_name(v), counts[v]);
+}
+
+static void push_waits(lua_State *L, const weir_wait_stats *wait) {
+  lua_createtable(L, 0, 4);
+  set_seconds(L, "p50", wait->p50);
+  set_seconds(L, "p90", wait->p90);
+  set_seconds(L, "p99", wait->p99);
+  set_seconds(L, "max", wait->max);
+}
+
+static int push_stats(lua_State *L, const weir_stats *stats) {
+  lua_createtable(L, 0, 12);
+  if (stats->limit) set_integer(L, "limit", stats->limit);
+  set_integer(L, "in_use", stats->in_use);
+  set_integer(L, "waiting", stats->waiting);
+  set_integer(L, "keys", stats->keys);
+  set_integer(L, "admitted", stats->admitted);
+  set_integer(L, "dropped", stats->dropped);
+  set_integer(L, "unused", stats->unused);
+  lua_pushboolean(L, stats->closed);
+  lua_setfield(L, -2, "closed");
+  push_verdicts(L, stats->refused, WEIR_FULL);
+  lua_setfield(L, -2, "refused");
+  push_verdicts(L, stats->would, WEIR_ADMITTED);
+  lua_setfield(L, -2, "would");
+  push_waits(L, &stats->wait);
+  lua_setfield(L, -2, "wait");
+  return 1;
+}
+
+static void push_key(lua_State *L, const weir_key_info *info) {
+  lua_createtable(L, 0, 8);
+  set_string(L, "key", info->label);
+  if (info->limit) set_integer(L, "limit", info->limit);
+  set_integer(L, "in_use", info->in_use);
+  set_integer(L, "waiting", info->waiting);
+  set_integer(L, "admitted", info->admitted);
+  set_integer(L, "refused", info->refused);
+}
+
+static void set_quota(lua_State *L, const weir_quota *quota) {
+  if (quota->left <= WEIR_PERMITS_MAX) set_integer(L, "left", quota->left);
+  if (quota->retry_ns != WEIR_NEVER)
+    set_seconds(L, "retry_after", quota->retry_ns);
+  set_seconds(L, "reset_after", quota->reset_ns);
+}
+
+static int push_key_stats(lua_State *L, weir_lua *W, weir_limiter limiter,
+                          const void *key, uint32_t size) {
+  weir_request request = { .key = key, .key_size = size };
+  weir_key_info info;
+  weir_quota quota;
+  weir_key_inspect(W->space, limiter, key, size, &info);
+  weir_limiter_quota(W->space, limiter, &request, bind_now(W, true), &quota);
+  push_key(L, &info);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "key"); /* all of it */
+  set_quota(L, &quota);
+  return 1;
+}
+
+/***
+What a limiter does and has done.
+@function limiter:stats
+@tparam[opt] string key of a limiter that has keys: only this one's `key`,
+`limit`, `in_use`, `waiting`, `admitted`, `refused`, and `left` (calls that
+would be admitted now), `retry_after` and `reset_after` in seconds
+@treturn table `limit` (nil: not limited), `in_use`, `waiting` and `keys` now;
+`admitted`, `dropped` (gave back by an error or by being dropped) and `unused`
+since it was made; `refused`, a table by code; `would`, the same for a dry run;
+`closed`; `wait`, a table of `p50`, `p90`, `p99` and `max` seconds over all
+admitted
+*/
+static int limiter_stats(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, "limiter:stats");
+  weir_stats stats;
+  uint32_t size;
+  const void *key = optional_key(L, self, 2, "limiter:stats", &size);
+  if (key) return push_key_stats(L, W, self->handle, key, size);
+  weir_limiter_stats(W->space, self->handle, &stats);
+  return push_stats(L, &stats);
+}
+
+/* --- the busiest keys ------------------------------------------------------ */
+
+enum { TOP_MAX = 1000 };
+
+static bool busier(const weir_key_info *a, const weir_key_info *b) {
+  uint64_t now_a = a->in_use + a->waiting, now_b = b->in_use + b->waiting;
+  if (now_a != now_b) return now_a > now_b;
+  return a->admitted + (uint64_t)a->refused >
+         b->admitted + (uint64_t)b->refused;
+}
+
+/* Puts a key into the `count` busiest of at most `most`; answers how many. */
+static uint32_t rank(weir_key_info *top, uint32_t count, uint32_t most,
+                     const weir_key_info *key) {
+  uint32_t at = count;
+  if (count == most && !busier(key, &top[most - 1])) return count;
+  if (count == most) at--;
+  for (; at > 0 && busier(key, &top[at - 1]); at--) top[at] = top[at - 1];
+  top[at] = *key;
+  return count < most ? count + 1 : count;
+}
+
+/***
+The busiest keys: those that use and wait for most now, then those that asked
+most often since they were made.
+@function limiter:top
+@tparam[opt=10] integer n how many, up to 1000
+@treturn table a list of `key` (its begin, fit to be read), `limit`, `in_use`,
+`waiting`, `admitted` and `refused`
+*/
+static int limiter_top(lua_State *L) {
+  static const bind_option option = {
+    .name = "n", .kind = BIND_COUNT, .min = 1, .max = TOP_MAX
+  };
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, "limiter:top");
+  uint32_t most = 10, count = 0, cursor = 0;
+  weir_key_info info, *top;
+  if (!lua_isnoneornil(L, 2))
+    bind_read_option(L, 2, "limiter:top", &option, &most);
+  top = lua_newuserdatauv(L, most * sizeof *top, 0);
+  while (weir_key_walk(W->space, self->handle, &cursor, &info))
+    count = rank(top, count, most, &info);
+  lua_createtable(L, (int)count, 0);
+  for (uint32_t i = 0; i < count; i++) {
+    push_key(L, &top[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* --- HTTP fields ------------------------------------------------------------ */
+
+enum { FIELD_MAX = 512 };
+
+/* A field that was cut off must not be sent. */
+static void set_field(lua_State *L, const char *name, const char *value,
+                      size_t size) {
+  if (!size || size >= FIELD_MAX) return;
+  lua_pushlstring(L, value, size);
+  lua_setfield(L, -2, name);
+}
+
+/***
+What HTTP says of a limiter: its policy, what is left of it, and, if a call
+would not be admitted now, when to come again.
+@function limiter:headers
+@tparam[opt] string key whose, if the limiter has keys
+@tparam[opt=1] integer cost of the call
+@treturn table `RateLimit-Policy`, `RateLimit` and `Retry-After`, those that
+there is something to say by
+*/
+static int limiter_headers(lua_State *L) {
+  static const bind_option cost = {
+    .name = "cost", .kind = BIND_COUNT, .min = 1, .max = WEIR_PERMITS_MAX
+  };
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, "limiter:headers");
+  weir_request request = { .cost = 1 };
+  weir_config config;
+  weir_key_info info;
+  weir_quota quota;
+  char value[FIELD_MAX];
+  const char *name;
+  request.key = optional_key(L, self, 2, "limiter:headers", &request.key_size);
+  if (!lua_isnoneornil(L, 3))
+    bind_read_option(L, 3, "limiter:headers", &cost, &request.cost);
+  weir_limiter_config(W->space, self->handle, &config);
+  weir_key_inspect(W->space, self->handle, request.key, request.key_size,
+                   &info);
+  weir_limiter_quota(W->space, self->handle, &request, bind_now(W, true),
+                     &quota);
+  bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
+  name = lua_tostring(L, -1);
+  lua_createtable(L, 0, 3);
+  set_field(L, "RateLimit-Policy", value,
+            weir_http_policy(name, &config, value, sizeof value));
+  set_field(
+      L, "RateLimit", value,
+      weir_http_ratelimit(name, &config, &info, &quota, value, sizeof value));
+  if (quota.retry_ns)
+    set_field(L, "Retry-After", value,
+              weir_http_retry_after(quota.retry_ns, value, sizeof value));
+  return 1;
+}
+
+void bind_open_look(lua_State *L, int self) {
+  static const luaL_Reg methods[] = { { "stats", limiter_stats },
+                                      { "top", limiter_top },
+                                      { "headers", limiter_headers },
+                                      { NULL, NULL } };
+  bind_push_limiter_methods(L);
+  bind_register(L, self, methods);
+  lua_pop(L, 1);
+}
