@@ -85,6 +85,7 @@ build = {
     ["weir.cli.run"] = "lua/weir/cli/run.lua",
     ["weir"] = "lua/weir/init.lua",
     ["weir.map"] = "lua/weir/map.lua",
+    ["weir.metrics"] = "lua/weir/metrics.lua",
     ["weir.stack"] = "lua/weir/stack.lua",
     ["weir.tcp"] = "lua/weir/tcp.lua",
   },

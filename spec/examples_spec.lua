@@ -34,6 +34,17 @@ Ada was served
 Bob was refused: timeout
 Cy was refused: full
 ]],
+  rate = [[
+12 pages in more than 0.2 s: true
+and in less than it takes one host for all: true
+]],
+  fair = [[
+noisy noisy quiet noisy quiet noisy noisy noisy noisy noisy
+]],
+  retry = [[
+answer 1, answer 2, answer 3, answer 4
+12 tries in 4 permits, 2 at once
+]],
   crawl = [[
 found about, home, news, today
 loaded at once, at most: 2

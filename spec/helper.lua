@@ -175,4 +175,23 @@ function helper.at(time)
   return require "weir".step(now)
 end
 
+--- The seconds that weir reads as exactly so many nanoseconds.
+function helper.seconds(ns)
+  local s = ns / 1e9
+  return s * 1e9 > ns and s * (1 - 2^-53) or s
+end
+
+--- Seconds as a whole number of nanoseconds.
+function helper.ns(seconds) return math.floor(seconds * 1e9 + 0.5) end
+
+--- Takes the tasks to `time` by way of everything that is due before it, to the
+-- nanosecond.
+function helper.through(time)
+  local _, due = helper.at()
+  while due and due <= time do
+    _, due = helper.at(helper.seconds(helper.ns(due)))
+  end
+  return helper.at(time)
+end
+
 return helper

@@ -201,7 +201,11 @@ describe("limiter:stats", function()
   before_each(function() at(0) end)
 
   it("has all its fields from the start", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local stats = weir.semaphore(3):stats()
+    assert.equal("integer", math.type(stats.id))
     assert.same({
+      name = "spec/limiter_spec.lua:" .. line, id = stats.id,
       limit = 3, in_use = 0, waiting = 0, keys = 0, admitted = 0, dropped = 0,
       unused = 0, closed = false,
       refused = { full = 0, timeout = 0, closed = 0, canceled = 0,
@@ -210,7 +214,7 @@ describe("limiter:stats", function()
                 canceled = 0, impossible = 0, doomed = 0, exhausted = 0,
                 shed = 0 },
       wait = { p50 = 0, p90 = 0, p99 = 0, max = 0 },
-    }, weir.semaphore(3):stats())
+    }, stats)
   end)
 
   it("counts every refusal by its code", function()

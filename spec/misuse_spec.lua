@@ -5,81 +5,22 @@ local helper = require "spec.helper"
 if helper.elsewhere(_ENV) then return end
 
 local weir = require "weir"
+local wrong = require "spec.wrong"
 
--- == what is wrong for what ===================================================
-
-local HUGE = ("x"):rep(100000)
-
-local NUMBERS = { -1, -2^31, math.mininteger, math.maxinteger, 2^53, 2^63,
-                  1e300, 1/0, -1/0, 0/0, -0.5, -1e-9 }
-local OTHERS = { "", "3", "a\0b", HUGE, true, print, coroutine.create(print),
-                 setmetatable({}, { __name = "my.type" }), io.stdout }
-
-local function joined(...)
-  local all = {}
-  for _, list in ipairs { ... } do
-    table.move(list, 1, #list, #all + 1, all)
-  end
-  return all
-end
-
-local function without(list, wrong)
-  local kept = {}
-  for _, value in ipairs(list) do
-    if not wrong(value) then kept[#kept + 1] = value end
-  end
-  return kept
-end
-
-local function is(kind)
-  return function(value) return type(value) == kind end
-end
-
--- By what is expected: the values that are not.
-local WRONG = {}
-local COUNT = "a whole number from 1 to 2147483647"
-local QUEUE = "a whole number from 0 to 2147483647"
-local SECONDS = "a number of seconds from 0 to 1000000000"
-local NAME = "a string of 1 to 63 bytes without NUL"
-local HOST = "a string of 1 to 255 bytes without NUL"
-WRONG[COUNT] = joined(NUMBERS, { 0, 0.5, 1.5, 2^31, {} }, OTHERS)
-WRONG[COUNT .. " or a function"] = without(WRONG[COUNT], is "function")
-WRONG[QUEUE] = joined(NUMBERS, { 0.5, 1.5, 2^31, {} }, OTHERS)
-WRONG[SECONDS] = joined(NUMBERS, { 1e9 + 1, {} }, OTHERS)
-WRONG[NAME] = { "", "a\0b", ("x"):rep(64), HUGE, 1, 1.5, 0/0, true, {}, print }
-WRONG[HOST] = { "", "a\0b", ("x"):rep(256), HUGE, 1, 1.5, 0/0, true, {}, print }
-WRONG["a function"] = joined(NUMBERS, { 0, {} }, without(OTHERS, is "function"))
-WRONG["a table"] = joined(NUMBERS, { 0 }, without(OTHERS, is "table"))
-WRONG["'done', 'dropped' or 'unused'"] = joined(NUMBERS, { 0, {} }, OTHERS)
-WRONG["a number, a table of options or a limiter"] =
-  { "", "x", "a\0b", HUGE, true, false, print, coroutine.create(print),
-    io.stdout }
-WRONG["an event_base as light userdata"] = joined(NUMBERS, OTHERS, { {} })
-
--- What a message calls a value.
-local function described(value)
-  if value == nil then return "nil" end
-  local kind = type(value)
-  if kind == "boolean" then return tostring(value) end
-  if kind == "number" then
-    return value ~= value and "nan" or tostring(value)
-  end
-  if kind == "string" then
-    if #value > 32 then return ("a string of %d bytes"):format(#value) end
-    return ("the string '%s'"):format(value:match "^%Z*")
-  end
-  local meta = getmetatable(value)
-  return "a " .. (type(meta) == "table" and meta.__name or kind)
-end
+local WRONG, HUGE, NUMBERS = wrong.VALUES, wrong.HUGE, wrong.NUMBERS
+local COUNT, QUEUE, SECONDS = wrong.COUNT, wrong.QUEUE, wrong.SECONDS
+local NAME, HOST, KEY = wrong.NAME, wrong.HOST, wrong.KEY
+local described, joined, without = wrong.described, wrong.joined, wrong.without
 
 -- == every argument of every function =========================================
 
 local limiter = weir.limiter { concurrent = 5, name = "misused" }
+local keyed = weir.limiter { concurrent = 5, keys = 9 }
 local permit = limiter:acquire()
 local task = weir.spawn(weir.sleep, 1e6)
 
 -- A string would be a key, about which there is more to say.
-local NO_STRINGS = without(WRONG["a table"], is "string")
+local NO_STRINGS = without(WRONG["a table"], "string")
 
 -- { what the message starts with, what is expected, the call, the wrong values
 -- if they are not those of what is expected }
@@ -119,6 +60,18 @@ local ARGUMENTS = {
     function(v) weir.readable(0, v) end },
   { "weir.writable: timeout must be", SECONDS,
     function(v) weir.writable(0, v) end },
+  { "limiter:stats: the key must be", KEY, function(v) keyed:stats(v) end },
+  { "limiter:headers: the key must be", KEY, function(v) keyed:headers(v) end },
+  { "limiter:headers: cost must be", COUNT,
+    function(v) limiter:headers(nil, v) end },
+  { "limiter:explain: the key must be", KEY, function(v) keyed:explain(v) end },
+  { "limiter:top: n must be", "a whole number from 1 to 1000",
+    function(v) keyed:top(v) end, WRONG[COUNT] },
+  { "weir.trace: expected", "true or false", function(v) weir.trace(v) end },
+  { "weir.all: expected", "a list of limiters", function(v) weir.all(v) end,
+    joined(NUMBERS, without(WRONG["a table"], "table")) },
+  { "weir.all: limiter 2 must be", "a limiter",
+    function(v) weir.all { limiter, v } end, WRONG["true or false"] },
   { "weir.attach: expected", "an event_base as light userdata",
     function(v) weir.attach(v) end },
 }
@@ -152,7 +105,7 @@ end
 -- Methods, and what they are called on.
 local METHODS = {
   limiter = { "acquire", "try_acquire", "wrap", "set", "stats", "close",
-              "drain" },
+              "drain", "top", "headers", "explain" },
   task = { "join", "cancel", "status", "traceback" },
   permit = { "release" },
 }
@@ -169,9 +122,9 @@ describe("bad input", function()
   after_each(function() assert.same(before, snapshot()) end)
 
   for _, case in ipairs(ARGUMENTS) do
-    local start, expected, call, wrong = table.unpack(case)
+    local start, expected, call, values = table.unpack(case)
     it("for " .. start .. " " .. expected, function()
-      for _, value in ipairs(wrong or WRONG[expected]) do
+      for _, value in ipairs(values or WRONG[expected]) do
         helper.raises(("%s %s, got %s"):format(start, expected,
                                                described(value)), call, value)
       end

@@ -96,3 +96,235 @@ describe("weir.stack", function()
     assert.same({ 1, 1 }, { a:stats().admitted, b:stats().admitted })
   end)
 end)
+
+-- What an inner limiter refuses has never begun: what an outer one gave for it
+-- comes back as if it had not been taken.
+describe("a refusal by the second of two limiters", function()
+  local rate, gate
+
+  before_each(function()
+    at(0)
+    rate = weir.limiter { rate = "1/m" }
+    gate = weir.limiter { concurrent = 1, queue = 0 }
+  end)
+
+  local function assert_unused(limiter)
+    assert.equal(1, limiter:stats().unused)
+    assert.truthy(limiter:try_acquire())
+  end
+
+  it("gives the token of the first back", function()
+    local permit = gate:acquire()
+    local nothing, err = weir.stack { rate, gate }(print)()
+    assert.same({ nil, "full" }, { nothing, err.code })
+    assert_unused(rate)
+    permit:release()
+  end)
+
+  it("does so when they are stacked by hand, and more than two", function()
+    local permit = gate:acquire()
+    local other = weir.limiter { rate = "1/m" }
+    local _, err = other(rate(gate(print)))()
+    assert.equal("full", err.code)
+    assert_unused(rate)
+    assert_unused(other)
+    permit:release()
+  end)
+
+  it("does so after a wait of either", function()
+    gate:set { queue = 1, timeout = 5 }
+    local permit, first = gate:acquire(), rate:acquire()
+    local task = weir.spawn(weir.stack { rate, gate }(print))
+    helper.through(70)
+    local _, err = task:join()
+    assert.same({ "timeout", 5 }, { err.code, err.waited })
+    assert.equal(1, rate:stats().unused)
+    assert.truthy(rate:try_acquire())
+    permit:release()
+    first:release()
+  end)
+
+  it("does so when it is impossible, closed or has no key", function()
+    local keyed = weir.limiter { concurrent = 1, key = tostring, keys = 1 }
+    local permit = keyed:acquire "a"
+    local call = weir.stack { rate, keyed }(print)
+    assert.equal("exhausted", select(2, call "b").code)
+    assert.equal(1, rate:stats().unused)
+    keyed:close()
+    assert.equal("closed", select(2, call "a").code)
+    local heavy = weir.limiter { concurrent = 1, cost = 2 }
+    assert.equal("impossible",
+                 select(2, weir.stack { rate, heavy }(print)()).code)
+    assert.equal(3, rate:stats().unused)
+    assert.truthy(rate:try_acquire())
+    permit:release()
+  end)
+
+  it("does so whatever on_refuse makes of it, also later", function()
+    local asked = weir.limiter {
+      concurrent = 1, queue = 0,
+      on_refuse = function()
+        weir.sleep(1)
+        return "something else"
+      end
+    }
+    local permit = asked:acquire()
+    local task = weir.spawn(weir.stack { rate, asked }(print))
+    helper.through(5)
+    assert.equal("something else", task:join())
+    assert_unused(rate)
+    permit:release()
+  end)
+
+  it("does so past one that is passed freely for want of a key", function()
+    local keyed = weir.limiter { concurrent = 1, key = function() end }
+    local permit = gate:acquire()
+    weir.stack { rate, keyed, gate }(print)()
+    weir.stack { rate, weir.all { keyed }, gate }(print)()
+    assert.equal(2, rate:stats().unused)
+    assert.truthy(rate:try_acquire())
+    permit:release()
+  end)
+
+  it("does so with weir.all on either side", function()
+    local door = weir.semaphore(1)
+    local permit = gate:acquire()
+    weir.stack { rate, weir.all { door, gate } }(print)()
+    assert.equal(1, rate:stats().unused)
+    weir.stack { weir.all { door, rate }, gate }(print)()
+    assert.equal(2, rate:stats().unused)
+    assert.same({ 0, 0 }, load(door))
+    assert.truthy(rate:try_acquire())
+    permit:release()
+  end)
+
+  it("is not what fn returned that looks like one", function()
+    local refusal = select(2, weir.limiter { concurrent = 1 }
+                                :acquire { cost = 2 })
+    weir.stack { rate, gate }(function() return nil, refusal end)()
+    assert.equal(0, rate:stats().unused)
+    assert.is_nil(rate:try_acquire())
+  end)
+
+  it("is not that of a call inside fn", function()
+    local permit = gate:acquire()
+    local inner = gate(print)
+    rate(function() return inner() end)()
+    assert.equal(0, rate:stats().unused)
+    assert.is_nil(rate:try_acquire())
+    local other = weir.limiter { rate = "1/m" }
+    local door = weir.semaphore(1)
+    other(door(function() inner() return nil, "no" end))()
+    assert.same({ 0, 0 }, { other:stats().unused, door:stats().unused })
+    permit:release()
+  end)
+
+  it("is not that of a call before, in another coroutine", function()
+    local permit = gate:acquire()
+    local task = weir.spawn(weir.stack { rate, weir.semaphore(1) }(function()
+      weir.sleep(1)
+      return nil, "not a refusal"
+    end))
+    at()
+    gate(print)()
+    local other = weir.spawn(function()
+      weir.sleep(1)
+      return gate(print)()
+    end)
+    helper.through(5)
+    assert.same({ "done", "done" }, { task:status(), other:status() })
+    assert.equal(0, rate:stats().unused)
+    permit:release()
+  end)
+
+  it("is not an error of on_refuse", function()
+    local asked = weir.limiter { concurrent = 1, queue = 0, on_refuse = error }
+    local permit = asked:acquire()
+    assert.is_false(pcall(weir.stack { rate, asked }(print)))
+    local door = weir.limiter { rate = "1/m" }
+    weir.stack { door, weir.semaphore(1) }(function() end)()
+    assert.equal(0, door:stats().unused)
+    permit:release()
+  end)
+end)
+
+-- Which is right depends on what is limited. A limiter of who asks (jobs of a
+-- user, threads of ours) belongs outside: a try again is the same job. One of
+-- who is asked (a server that counts requests) belongs inside: each try is
+-- another request to it, and none may pass uncounted.
+describe("a limiter and a decorator that tries again", function()
+  before_each(function() at(0) end)
+
+  local function retry(tries)
+    return function(fn)
+      return function(...)
+        local result, err
+        for i = 1, tries do
+          if i > 1 then weir.sleep(1) end
+          result, err = fn(...)
+          if result then return result end
+        end
+        return nil, err
+      end
+    end
+  end
+
+  -- Work that succeeds the third time, and what it sees.
+  local function failing(limiter)
+    local seen = { calls = 0 }
+    return function()
+      seen.calls = seen.calls + 1
+      seen[#seen + 1] = weir.now()
+      seen.in_use = limiter:stats().in_use
+      return seen.calls == 3 and "third time" or nil, "failed"
+    end, seen
+  end
+
+  it("holds one permit for all tries if it is outside", function()
+    local limiter = weir.limiter { concurrent = 1, rate = "10/s" }
+    local work, seen = failing(limiter)
+    local task = weir.spawn(weir.stack { limiter, retry(5) }(work))
+    at()
+    helper.through(0.5)
+    assert.same({ 1, 0 }, load(limiter)) -- held while it sleeps
+    helper.through(10)
+    assert.equal("third time", task:join())
+    assert.same({ 0, 1, 2 }, { table.unpack(seen) })
+    assert.equal(1, limiter:stats().admitted)
+  end)
+
+  it("is asked for each try if it is inside", function()
+    local limiter = weir.limiter { concurrent = 1, rate = "1/10s" }
+    local work, seen = failing(limiter)
+    local task = weir.spawn(weir.stack { retry(5), limiter }(work))
+    helper.through(0.5)
+    assert.same({ 0, 0 }, load(limiter)) -- not held while it sleeps
+    helper.through(50)
+    assert.equal("third time", task:join())
+    assert.same({ 0, 10, 20 }, { table.unpack(seen) })
+    assert.equal(3, limiter:stats().admitted)
+  end)
+
+  it("tries refusals, too, if it is inside", function()
+    local limiter = weir.limiter { concurrent = 1, queue = 0 }
+    local permit = limiter:acquire()
+    local task = weir.spawn(weir.stack { retry(3), limiter }(weir.now))
+    at()
+    at(1)
+    permit:release()
+    at(2)
+    assert.equal(2, task:join())
+    assert.equal(2, limiter:stats().refused.full)
+  end)
+
+  it("gives a token back only if there is none between two", function()
+    local rate = weir.limiter { rate = "1/m" }
+    local gate = weir.limiter { concurrent = 1, queue = 0 }
+    local permit = gate:acquire()
+    local task = weir.spawn(weir.stack { rate, retry(2), gate }(print))
+    helper.through(5)
+    assert.equal("full", select(2, task:join()).code)
+    assert.equal(0, rate:stats().unused) -- it cannot know what was tried
+    permit:release()
+  end)
+end)

@@ -8,17 +8,20 @@ Limit what runs at once.
 @module weir
 */
 
-void bind_push_member(lua_State *L, int all, weir_limiter handle) {
+int bind_push_member(lua_State *L, int all, weir_limiter handle) {
   const bind_limiter *self = lua_touserdata(L, all);
+  int before = self->slots;
   bind_limiter_field(L, all, BIND_LIMITER_MEMBERS);
   for (int i = self->members; i >= 1; i--) {
     const bind_limiter *member;
     lua_rawgeti(L, -1, i);
     member = lua_touserdata(L, -1);
+    before -= member->slots;
     if (member->handle == handle || i == 1) break;
     lua_pop(L, 1);
   }
   lua_remove(L, -2);
+  return before;
 }
 
 /* The members at index 1, checked; a copy of the list is pushed. */

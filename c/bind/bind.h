@@ -129,7 +129,8 @@ weir_loop *bind_loop(lua_State *L, weir_lua *W);
 typedef enum bind_table {
   BIND_FIBERS, /* [thread] = index: anchors the coroutines that weir resumes */
   BIND_OUTCOMES, /* [index] = {results, n=} or {error, traceback} */
-  BIND_LIMITERS, /* [handle] = limiter, weakly: whose name people want */
+  BIND_LIMITERS, /* [handle] = list of its objects, both weak; each object holds
+                    the list */
   BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
   BIND_HELD,     /* [slot] = permit, weakly; see held.c */
   BIND_TRACES,   /* [ticket] = "file:line" of the call that asked for it */
@@ -257,8 +258,9 @@ int bind_limiter_refuse(lua_State *L, weir_lua *W, const bind_refusal *refusal);
 typedef enum bind_kind {
   BIND_COUNT,              /* uint32_t: a whole number from min to max */
   BIND_SIGNED,             /* int32_t: likewise, min and max being signed */
-  BIND_SECONDS,            /* uint64_t, ns: 0 to a billion seconds */
-  BIND_NUMBER,             /* double */
+  BIND_SECONDS,            /* uint64_t, ns: 0 (min 1: more) to a billion
+                              seconds */
+  BIND_NUMBER,             /* double, above 0 */
   BIND_FLAG,               /* bool */
   BIND_CHOICE,             /* uint32_t: the place of a string in `names` */
   BIND_TEXT,               /* const char *: min to max bytes, without NUL; the
@@ -342,7 +344,8 @@ typedef enum bind_field {
   BIND_LIMITER_KEY,
   BIND_LIMITER_FLOW,
   BIND_LIMITER_PRIORITY,
-  BIND_LIMITER_MEMBERS /* a list of limiters */
+  BIND_LIMITER_OBJECTS, /* the list in BIND_LIMITERS that this one is in */
+  BIND_LIMITER_MEMBERS  /* of several: a list of limiters */
 } bind_field;
 
 /* The limiter a method was called on; raises "who: expected a limiter". */
@@ -353,6 +356,9 @@ bind_limiter *bind_check_asked(lua_State *L, const char *who);
 
 /* The limiter at `index`, or NULL. */
 bind_limiter *bind_to_limiter(lua_State *L, int index);
+
+/* Pushes an object that has this handle; false, and nothing: nobody has one. */
+bool bind_push_limiter(lua_State *L, weir_limiter limiter);
 
 /* Pushes a new limiter object without a handle. */
 bind_limiter *bind_limiter_new(lua_State *L, weir_lua *W);
@@ -399,6 +405,9 @@ weir_verdict bind_ask(lua_State *L, weir_lua *W, int limiter,
                       bind_request *request, uint32_t *fiber,
                       weir_ticket *ticket);
 
+/* What was asked of the one that refused. */
+uint32_t bind_refused_cost(const bind_request *request);
+
 /* Asks the functions of the limiter at `limiter` about a call whose arguments
 ** are at `first`, `count` of them; pushes `slots` values that the request then
 ** refers to. false: the call has no key, and passes freely. */
@@ -412,8 +421,9 @@ const void *bind_check_key(lua_State *L, int index, const char *who,
 /* Whether all that has keys below this limiter has functions that know them. */
 bool bind_has_key_functions(lua_State *L, int index);
 
-/* Pushes the member of weir.all{...} that has this handle, or the first. */
-void bind_push_member(lua_State *L, int all, weir_limiter handle);
+/* Pushes the member of weir.all{...} that has this handle, or the first; answers
+** how many slots those before it have. */
+int bind_push_member(lua_State *L, int all, weir_limiter handle);
 
 /* Pushes the table of methods. */
 void bind_push_limiter_methods(lua_State *L);

@@ -31,7 +31,6 @@ typedef struct call_record {
   weir_lua *W;
   weir_ticket ticket;   /* 0: none */
   weir_outcome outcome; /* DROPPED until fn has returned */
-  bool nested;          /* fn is a limited function itself */
 } call_record;
 
 static int call(lua_State *L);
@@ -89,10 +88,15 @@ static int record_gc(lua_State *L) {
   return 0;
 }
 
+/* Whether fn is a limited function itself. */
+static bool is_nested(lua_State *L) {
+  return lua_tocfunction(L, lua_upvalueindex(UP_FUNCTION)) == call;
+}
+
 /* What the inner one of two limiters refused has not used the outer one's. */
 static int leave(lua_State *L, call_record *record) {
   weir_lua *W = record->W;
-  W->refused = record->nested && W->refused;
+  if (W->refused) W->refused = is_nested(L);
   record->outcome = W->refused ? WEIR_UNUSED : WEIR_DONE;
   return lua_gettop(L) - RECORD;
 }
@@ -104,7 +108,6 @@ static int leave_k(lua_State *L, int status, lua_KContext record) {
 
 /* Calls fn under the permit that the record has. */
 static int enter(lua_State *L, call_record *record) {
-  record->nested = lua_tocfunction(L, FUNCTION) == call;
   lua_toclose(L, RECORD);
   lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, (lua_KContext)record,
             leave_k);
@@ -122,19 +125,17 @@ static void drop_record(lua_State *L) {
 }
 
 /* What an inner limiter refused is refused to an outer one as well. */
-static int pass_k(lua_State *L, int status, lua_KContext nested) {
-  const bind_limiter *self = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
+static int pass_k(lua_State *L, int status, lua_KContext W) {
   (void)status;
-  if (!nested) self->W->refused = false;
+  if (!is_nested(L)) ((weir_lua *)W)->refused = false;
   return lua_gettop(L) - RECORD;
 }
 
 /* A call that has no key is not limited. */
-static int pass(lua_State *L) {
-  bool nested = lua_tocfunction(L, FUNCTION) == call;
+static int pass(lua_State *L, weir_lua *W) {
   drop_record(L);
-  lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, nested, pass_k);
-  return pass_k(L, LUA_OK, nested);
+  lua_callk(L, lua_gettop(L) - FUNCTION, LUA_MULTRET, (lua_KContext)W, pass_k);
+  return pass_k(L, LUA_OK, (lua_KContext)W);
 }
 
 static int refused_k(lua_State *L, int status, lua_KContext W) {
@@ -150,16 +151,18 @@ static int refuse(lua_State *L, weir_lua *W, const bind_limiter *self,
                   uint64_t waited_ns) {
   int key = lua_gettop(L) - self->slots + 1;
   bind_refusal refusal = { .limiter = lua_upvalueindex(UP_LIMITER),
-                           .key = self->key_function ? key : 0,
+                           .key = key,
                            .verdict = verdict,
                            .cost = cost,
                            .waited_ns = waited_ns };
   int handler;
   drop_record(L);
   if (self->members) {
-    bind_push_member(L, refusal.limiter, decider);
+    refusal.key = key + bind_push_member(L, refusal.limiter, decider);
     refusal.limiter = lua_gettop(L);
+    self = lua_touserdata(L, refusal.limiter);
   }
+  if (!self->key_function) refusal.key = 0;
   bind_limiter_refuse(L, W, &refusal);
   handler = bind_limiter_field(L, refusal.limiter, BIND_LIMITER_ON_REFUSE);
   if (handler == LUA_TNIL) {
@@ -205,7 +208,7 @@ static int ask(lua_State *L, weir_lua *W, const bind_limiter *self,
   if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, wait_k);
   if (verdict != WEIR_ADMITTED)
     return refuse(L, W, self, request->decider, verdict,
-                  request->requests[0].cost, 0);
+                  bind_refused_cost(request), 0);
   record->ticket = ticket;
   lua_pop(L, self->slots);
   return enter(L, record);
@@ -235,7 +238,7 @@ static int ask_members(lua_State *L, weir_lua *W, const bind_limiter *self) {
   lua_remove(L, FIRST_ARGUMENT);
   if (request.count) return ask(L, W, self, &request);
   lua_pop(L, self->slots);
-  return pass(L);
+  return pass(L, W);
 }
 
 static int ask_functions(lua_State *L, weir_lua *W, const bind_limiter *self) {
@@ -247,7 +250,7 @@ static int ask_functions(lua_State *L, weir_lua *W, const bind_limiter *self) {
                          arguments, &one))
     return ask(L, W, self, &request);
   lua_pop(L, self->slots);
-  return pass(L);
+  return pass(L, W);
 }
 
 /* limited(...) */

@@ -112,8 +112,11 @@ static const bind_option SHED[] = {
   { .name = "codel", .kind = BIND_FLAG, .offset = AT(codel) },
   { .name = "lifo", .kind = BIND_FLAG, .offset = AT(lifo) },
   { .name = "doomed", .kind = BIND_FLAG, .offset = AT(doomed) },
-  { .name = "target", .kind = BIND_SECONDS, .offset = AT(target_ns) },
-  { .name = "interval", .kind = BIND_SECONDS, .offset = AT(interval_ns) },
+  { .name = "target", .kind = BIND_SECONDS, .min = 1, .offset = AT(target_ns) },
+  { .name = "interval",
+    .kind = BIND_SECONDS,
+    .min = 1,
+    .offset = AT(interval_ns) },
   { .name = "victim",
     .kind = BIND_CHOICE,
     .offset = AT(victim),
@@ -190,7 +193,10 @@ static const bind_option ADAPTIVE[] = {
   { .name = "backoff", .kind = BIND_NUMBER, .offset = AT(backoff) },
   { .name = "smoothing", .kind = BIND_NUMBER, .offset = AT(smoothing) },
   { .name = "tolerance", .kind = BIND_NUMBER, .offset = AT(tolerance) },
-  { .name = "timeout", .kind = BIND_SECONDS, .offset = AT(timeout_ns) },
+  { .name = "timeout",
+    .kind = BIND_SECONDS,
+    .min = 1,
+    .offset = AT(timeout_ns) },
   { .name = NULL }
 };
 #undef AT
@@ -245,7 +251,7 @@ static void read_adaptive(lua_State *L, int index, const char *who,
         .may_be_none = true,                                                   \
         .none = WEIR_NEVER },                                                  \
       { .name = "rate", .kind = BIND_OTHER, .read = read_rate },               \
-      { .name = "per", .kind = BIND_SECONDS, .offset = AT(per_ns) },           \
+      { .name = "per", .kind = BIND_SECONDS, .min = 1, .offset = AT(per_ns) }, \
       { .name = "burst",                                                       \
         .kind = BIND_COUNT,                                                    \
         .min = 1,                                                              \
@@ -271,6 +277,7 @@ static void read_adaptive(lua_State *L, int index, const char *who,
         .names = ORDERS },                                                     \
       { .name = "aging",                                                       \
         .kind = BIND_SECONDS,                                                  \
+        .min = 1,                                                              \
         .offset = AT(config.aging_ns),                                         \
         .may_be_none = true },                                                 \
       { .name = "shed", .kind = BIND_OTHER, .read = read_shed },               \

@@ -48,6 +48,20 @@ int bind_limiter_field(lua_State *L, int index, int field) {
   return type;
 }
 
+bool bind_push_limiter(lua_State *L, weir_limiter limiter) {
+  bind_push_table(L, BIND_LIMITERS);
+  if (lua_rawgeti(L, -1, (lua_Integer)limiter) == LUA_TTABLE) {
+    lua_pushnil(L);
+    if (lua_next(L, -2)) {
+      lua_replace(L, -4);
+      lua_pop(L, 2);
+      return true;
+    }
+  }
+  lua_pop(L, 2);
+  return false;
+}
+
 bool bind_has_key_functions(lua_State *L, int index) {
   const bind_limiter *self = lua_touserdata(L, index);
   bool all = !self->keyed || self->key_function;
@@ -74,7 +88,8 @@ static void push_label(lua_State *L, const char *name) {
 }
 
 /* A line that makes limiters without end has probably put a decorator where it
-** is applied anew for each call, and then it limits nothing. */
+** is applied anew for each call, and then it limits nothing. (Those of one name
+** are one limiter.) */
 static void count_made(lua_State *L) {
   enum { TOO_MANY = 1000 };
   lua_Integer made;
@@ -105,14 +120,37 @@ static void keep_option(lua_State *L, int options, const char *name,
   lua_rawseti(L, -2, field);
 }
 
+/* Pushes the list of a limiter's objects, made if need be. */
+static void push_objects(lua_State *L, weir_limiter limiter) {
+  bind_push_table(L, BIND_LIMITERS);
+  if (lua_rawgeti(L, -1, (lua_Integer)limiter) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 1, 0);
+    lua_getmetatable(L, -2); /* weak as well */
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, (lua_Integer)limiter);
+  }
+  lua_remove(L, -2);
+}
+
+/* Adds the object on top, which has its uservalue, to its limiter's list and
+** holds that: the list is there as long as one of its objects is. */
+static void join_objects(lua_State *L) {
+  const bind_limiter *self = lua_touserdata(L, -1);
+  lua_getiuservalue(L, -1, 1);
+  push_objects(L, self->handle);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, BIND_LIMITER_OBJECTS);
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1); /* a free place */
+  lua_pop(L, 2);
+}
+
 /* Sets the uservalue of the limiter on top; `options`: stack index, or 0. */
 static void keep(lua_State *L, int options, const bind_settings *s) {
   bind_limiter *self = lua_touserdata(L, -1);
-  bind_push_table(L, BIND_LIMITERS);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, (lua_Integer)self->handle);
-  lua_pop(L, 1);
-  lua_createtable(L, BIND_LIMITER_PRIORITY, 0);
+  lua_createtable(L, BIND_LIMITER_OBJECTS, 0);
   push_label(L, s->name);
   lua_rawseti(L, -2, BIND_LIMITER_LABEL);
   if (!self->cost) keep_option(L, options, "cost", BIND_LIMITER_COST);
@@ -123,6 +161,7 @@ static void keep(lua_State *L, int options, const bind_settings *s) {
   if (self->priority_function)
     keep_option(L, options, "priority", BIND_LIMITER_PRIORITY);
   lua_setiuservalue(L, -2, 1);
+  join_objects(L);
 }
 
 bind_limiter *bind_limiter_new(lua_State *L, weir_lua *W) {
@@ -150,7 +189,7 @@ static int push_limiter(lua_State *L, weir_lua *W, const char *who, int options,
   bind_limiter *self = bind_limiter_new(L, W);
   int error;
   set_asked(self, s);
-  count_made(L);
+  if (!s->name) count_made(L);
   error = weir_limiter_open(space_of(W), s->name, &s->config, bind_now(W, true),
                             &self->handle);
   if (error) luaL_error(L, "%s: %s", who, weir_error_text(error));

@@ -1,5 +1,5 @@
 /*
-** look.c - what limiters say of themselves: stats, keys, HTTP fields, explain.
+** look.c - what limiters say of themselves: stats, waits, keys, HTTP fields.
 */
 #include <string.h>
 
@@ -59,7 +59,7 @@ static void push_waits(lua_State *L, const weir_wait_stats *wait) {
 }
 
 static int push_stats(lua_State *L, const weir_stats *stats) {
-  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 14);
   if (stats->limit) set_integer(L, "limit", stats->limit);
   set_integer(L, "in_use", stats->in_use);
   set_integer(L, "waiting", stats->waiting);
@@ -115,11 +115,12 @@ What a limiter does and has done.
 @tparam[opt] string key of a limiter that has keys: only this one's `key`,
 `limit`, `in_use`, `waiting`, `admitted`, `refused`, and `left` (calls that
 would be admitted now), `retry_after` and `reset_after` in seconds
-@treturn table `limit` (nil: not limited), `in_use`, `waiting` and `keys` now;
-`admitted`, `dropped` (gave back by an error or by being dropped) and `unused`
-since it was made; `refused`, a table by code; `would`, the same for a dry run;
-`closed`; `wait`, a table of `p50`, `p90`, `p99` and `max` seconds over all
-admitted
+@treturn table `name` (or the file and line it was made at) and `id`, a number
+that all objects of one limiter have; `limit` (nil: not limited), `in_use`,
+`waiting` and `keys` now; `admitted`, `dropped` (gave back by an error or by
+being dropped) and `unused` since it was made; `refused`, a table by code;
+`would`, the same for a dry run; `closed`; `wait`, a table of `p50`, `p90`,
+`p99` and `max` seconds over all admitted
 */
 static int limiter_stats(lua_State *L) {
   weir_lua *W = bind_self(L);
@@ -129,7 +130,65 @@ static int limiter_stats(lua_State *L) {
   const void *key = optional_key(L, self, 2, "limiter:stats", &size);
   if (key) return push_key_stats(L, W, self->handle, key, size);
   weir_limiter_stats(W->space, self->handle, &stats);
-  return push_stats(L, &stats);
+  push_stats(L, &stats);
+  bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
+  lua_setfield(L, -2, "name");
+  set_integer(L, "id", self->handle);
+  return 1;
+}
+
+/* --- waits ---------------------------------------------------------------- */
+
+enum { BOUNDS_MAX = 64 };
+
+static const char WAITS[] = "limiter:waits";
+
+/* Reads bound `i` of the list at `index`, from 1. */
+static void read_bound(lua_State *L, int index, lua_Integer i,
+                       uint64_t *bounds) {
+  bind_option option = { .kind = BIND_SECONDS };
+  uint64_t *bound = &bounds[i - 1];
+  option.name = lua_pushfstring(L, "bound %I", i);
+  lua_geti(L, index, i);
+  bind_read_option(L, lua_gettop(L), WAITS, &option, bound);
+  if (i > 1 && *bound <= bounds[i - 2])
+    luaL_error(L, "%s: %s must be more than the one before", WAITS,
+               option.name);
+  lua_pop(L, 2);
+}
+
+/* Reads the list of bounds at `index`; answers how many there are. Raises. */
+static uint32_t read_bounds(lua_State *L, int index, uint64_t *bounds) {
+  lua_Integer count = lua_istable(L, index) ? luaL_len(L, index) : -1;
+  if (count < 0 || count > BOUNDS_MAX)
+    bind_expected(L, WAITS, NULL, "a list of at most 64 numbers of seconds",
+                  index);
+  for (lua_Integer i = 1; i <= count; i++) read_bound(L, index, i, bounds);
+  return (uint32_t)count;
+}
+
+/***
+How long the admitted waited, for a histogram.
+@function limiter:waits
+@tparam table bounds a list of at most 64 numbers of seconds, ascending
+@treturn table for each bound, how many waited at most that long, within 3.2 %
+@treturn number the sum of all waits in seconds
+@treturn integer how many there are
+*/
+static int limiter_waits(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  const bind_limiter *self = bind_check_limiter(L, WAITS);
+  uint64_t bounds[BOUNDS_MAX], counts[BOUNDS_MAX], sum = 0, count = 0;
+  uint32_t n = read_bounds(L, 2, bounds);
+  weir_limiter_waits(W->space, self->handle, bounds, counts, n, &sum, &count);
+  lua_createtable(L, (int)n, 0);
+  for (uint32_t i = 0; i < n; i++) {
+    lua_pushinteger(L, (lua_Integer)counts[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  bind_push_seconds(L, sum);
+  lua_pushinteger(L, (lua_Integer)count);
+  return 3;
 }
 
 /* --- the busiest keys ------------------------------------------------------ */
@@ -240,6 +299,7 @@ static int limiter_headers(lua_State *L) {
 
 void bind_open_look(lua_State *L, int self) {
   static const luaL_Reg methods[] = { { "stats", limiter_stats },
+                                      { "waits", limiter_waits },
                                       { "top", limiter_top },
                                       { "headers", limiter_headers },
                                       { NULL, NULL } };

@@ -82,8 +82,8 @@ static lua_Integer read_integer(lua_State *L, int index, const char *who,
 static void read_number(lua_State *L, int index, const char *who,
                         const bind_option *option, double *out) {
   *out = (double)lua_tonumber(L, index);
-  if (lua_type(L, index) != LUA_TNUMBER || !isfinite(*out))
-    bind_expected(L, who, option->name, "a finite number", index);
+  if (lua_type(L, index) != LUA_TNUMBER || !isfinite(*out) || !(*out > 0))
+    bind_expected(L, who, option->name, "a number above 0", index);
 }
 
 static void read_flag(lua_State *L, int index, const char *who,
@@ -120,9 +120,12 @@ static void read_choice(lua_State *L, int index, const char *who,
 static void read_seconds(lua_State *L, int index, const char *who,
                          const bind_option *option, uint64_t *out) {
   lua_Number s = lua_tonumber(L, index);
-  if (lua_type(L, index) != LUA_TNUMBER || !(s >= 0 && s <= SECONDS_MAX))
+  bool in_range = s >= 0 && s <= SECONDS_MAX && (s > 0 || !option->min);
+  if (lua_type(L, index) != LUA_TNUMBER || !in_range)
     bind_expected(L, who, option->name,
-                  "a number of seconds from 0 to 1000000000", index);
+                  option->min ? "a number of seconds above 0, up to 1000000000"
+                              : "a number of seconds from 0 to 1000000000",
+                  index);
   s *= BIND_S_TO_NS;
   *out = (uint64_t)s;
   *out += (lua_Number)*out < s; /* a wait may be longer, but never shorter */

@@ -53,13 +53,12 @@ static void add_place(lua_State *L, const weir_lua *W, uint64_t id) {
 }
 
 void bind_push_limiter_label(lua_State *L, weir_limiter limiter) {
-  bind_push_table(L, BIND_LIMITERS);
-  if (lua_rawgeti(L, -1, (lua_Integer)limiter) == LUA_TNIL)
+  if (!bind_push_limiter(L, limiter)) {
     lua_pushliteral(L, "a limiter that nobody has any more");
-  else
-    bind_limiter_field(L, lua_gettop(L), BIND_LIMITER_LABEL);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
+    return;
+  }
+  bind_limiter_field(L, lua_gettop(L), BIND_LIMITER_LABEL);
+  lua_remove(L, -2);
 }
 
 /* Appends one line about a ticket to the string on top of L. */
@@ -317,7 +316,8 @@ static int explanation_tostring(lua_State *L) {
 
 /***
 @function limiters
-@treturn table a list of all limiters that somebody has, in no order
+@treturn table a list of all limiters that somebody has, in no order; of several
+objects of one name, which are one limiter, any one
 */
 static int limiters(lua_State *L) {
   lua_Integer count = 0;
@@ -326,7 +326,9 @@ static int limiters(lua_State *L) {
   bind_push_table(L, BIND_LIMITERS);
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    lua_rawseti(L, 1, ++count);
+    lua_pop(L, 1);
+    if (bind_push_limiter(L, (weir_limiter)lua_tointeger(L, -1)))
+      lua_rawseti(L, 1, ++count);
   }
   lua_settop(L, 1);
   return 1;

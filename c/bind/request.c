@@ -31,26 +31,28 @@ static bool waits_for_ever(const weir_lua *W, const bind_request *request) {
   return !deadline || deadline == WEIR_NEVER;
 }
 
-/* The first of those asked whose permits are all this coroutine's; 0: none. */
-static weir_limiter find_own(const weir_lua *W, const bind_request *request,
-                             uint64_t owner) {
-  for (uint32_t i = 0; i < request->count; i++) {
-    weir_request one = request->requests[i];
-    one.cookie = owner;
-    if (weir_holds_all(W->port, request->limiters[i], &one))
+static void set_cookie(bind_request *request, uint64_t cookie) {
+  for (uint32_t i = 0; i < request->count; i++)
+    request->requests[i].cookie = cookie;
+}
+
+/* The first of those asked whose permits all belong to the requests' cookie;
+** 0: none. */
+static weir_limiter find_own(const weir_lua *W, const bind_request *request) {
+  for (uint32_t i = 0; i < request->count; i++)
+    if (weir_holds_all(W->port, request->limiters[i], &request->requests[i]))
       return request->limiters[i];
-  }
   return 0;
 }
 
 /* The same, after those permits that nobody can reach any more have come back;
 ** 0 as well for a wait that has an end. */
 static weir_limiter own_limiter(lua_State *L, const weir_lua *W,
-                                const bind_request *request, uint64_t owner) {
-  if (!find_own(W, request, owner) || !waits_for_ever(W, request)) return 0;
+                                const bind_request *request) {
+  if (!find_own(W, request) || !waits_for_ever(W, request)) return 0;
   lua_gc(L, LUA_GCCOLLECT);
   lua_gc(L, LUA_GCCOLLECT);
-  return find_own(W, request, owner);
+  return find_own(W, request);
 }
 
 static int raise_reentry(lua_State *L, weir_limiter limiter) {
@@ -82,10 +84,8 @@ static bool needs_exact_time(const weir_lua *W, const bind_request *request) {
   return false;
 }
 
-static int acquire(const weir_lua *W, bind_request *request, uint64_t cookie,
-                   uint64_t now, weir_ticket *ticket) {
-  for (uint32_t i = 0; i < request->count; i++)
-    request->requests[i].cookie = cookie;
+static int acquire(const weir_lua *W, bind_request *request, uint64_t now,
+                   weir_ticket *ticket) {
   return weir_acquire_all(W->port, request->limiters, request->requests,
                           request->count, now, ticket, &request->decider);
 }
@@ -95,20 +95,23 @@ static int ask_outside(lua_State *L, weir_lua *W, int limiter,
                        bind_request *request, uint32_t *fiber,
                        weir_ticket *ticket) {
   uint64_t now = bind_now(W, needs_exact_time(W, request));
-  uint64_t cookie = bind_owner(L);
   weir_limiter own;
   int verdict;
   *fiber = 0;
+  set_cookie(request, bind_owner(L));
   if (weir_peek_all(W->port, request->limiters, request->requests,
                     request->count, now) == WEIR_WAITING) {
-    own = lua_isyieldable(L) ? own_limiter(L, W, request, cookie) : 0;
+    own = lua_isyieldable(L) ? own_limiter(L, W, request) : 0;
     if (own) raise_reentry(L, own);
     *fiber = prepare_to_wait(L, W, limiter);
-    cookie = bind_fiber_id(W, *fiber);
+    set_cookie(request, bind_fiber_id(W, *fiber));
     now = bind_now(W, true);
   }
-  verdict = acquire(W, request, cookie, now, ticket);
-  if (*fiber && verdict != WEIR_WAITING) bind_wait_skip(L, W, *fiber);
+  verdict = acquire(W, request, now, ticket);
+  if (*fiber && verdict != WEIR_WAITING) {
+    if (*ticket) weir_set_cookie(W->port, *ticket, bind_owner(L));
+    bind_wait_skip(L, W, *fiber);
+  }
   return verdict;
 }
 
@@ -116,15 +119,17 @@ static int ask_in_task(lua_State *L, weir_lua *W, int limiter,
                        bind_request *request, uint32_t *fiber,
                        weir_ticket *ticket) {
   uint64_t now = bind_now(W, needs_exact_time(W, request));
-  int verdict = acquire(W, request, W->current_id, now, ticket);
   weir_limiter own;
+  int verdict;
+  set_cookie(request, W->current_id);
+  verdict = acquire(W, request, now, ticket);
   *fiber = W->current;
   if (verdict != WEIR_WAITING) return verdict;
   if (!lua_isyieldable(L)) {
     weir_cancel(W->port, *ticket, now);
     prepare_to_wait(L, W, limiter);
   }
-  own = own_limiter(L, W, request, W->current_id);
+  own = own_limiter(L, W, request);
   if (own) {
     weir_cancel(W->port, *ticket, now);
     raise_reentry(L, own);
@@ -141,6 +146,13 @@ weir_verdict bind_ask(lua_State *L, weir_lua *W, int limiter,
   if (verdict < 0) luaL_error(L, "weir: %s", weir_error_text(verdict));
   if (*ticket && W->traces) bind_trace(L, W, *ticket);
   return (weir_verdict)verdict;
+}
+
+uint32_t bind_refused_cost(const bind_request *request) {
+  for (uint32_t i = 1; i < request->count; i++)
+    if (request->limiters[i] == request->decider)
+      return request->requests[i].cost;
+  return request->requests[0].cost;
 }
 
 /* --- what functions say of a call ------------------------------------------ */
@@ -342,7 +354,7 @@ static int finish(lua_State *L, weir_lua *W, bind_request *request) {
   weir_verdict verdict = bind_ask(L, W, LIMITER, request, &fiber, &ticket);
   if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, acquire_k);
   if (verdict != WEIR_ADMITTED)
-    return refused(L, W, verdict, request->decider, request->requests[0].cost,
+    return refused(L, W, verdict, request->decider, bind_refused_cost(request),
                    0);
   bind_hold(L, permit, ticket, lua_upvalueindex(3));
   return 1;

@@ -15,9 +15,9 @@ bool weir_ticket_reserve(const weir_port *port, bool timed);
 uint32_t weir_ticket_new(const weir_port *port, uint32_t instance,
                          uint64_t cookie, uint64_t now);
 
-/* A new ticket as it was asked for. */
+/* A new ticket as it was asked for. `free`: it holds nothing. */
 uint32_t weir_ticket_asked(const weir_port *port, const weir_ask *ask,
-                           uint64_t cookie, uint64_t now);
+                           uint64_t cookie, bool free, uint64_t now);
 
 /* Lets a ticket be due. */
 void weir_ticket_due(const weir_port *port, uint32_t ticket, uint64_t time);
@@ -32,7 +32,7 @@ weir_verdict weir_relent(const weir_limiter_record *limiter,
 bool weir_place_settle(weir_space *space, weir_ask *ask, bool *free,
                        uint64_t t);
 
-/* A key that was made for nothing is as if it never was. */
+/* A key that was made for nothing, and has no ticket, is as if it never was. */
 void weir_place_leave(weir_space *space, const weir_ask *ask);
 
 /* Whether a waiter has to be among its port's deadlines. */

@@ -38,6 +38,8 @@ int weir_ask_init(const weir_space *space, weir_limiter handle,
   out->deadline = weir_deadline_of(request, limiter->config.timeout_ns, now);
   out->limiter = (uint32_t)handle;
   out->instance = limiter->instance;
+  out->fresh = false;
+  out->try_only = request->try_only;
   out->cost = request->cost ? request->cost : 1;
   if (!request->key) return 0;
   out->hash = weir_hash_bytes(space->seed, request->key, request->key_size);
@@ -88,7 +90,7 @@ static bool is_doomed(const weir_space *space, const weir_ask *ask,
 
 weir_verdict weir_ask_refusal(const weir_space *space, const weir_ask *ask,
                               uint64_t now) {
-  if (ask->request->try_only || is_full(space, ask)) return WEIR_FULL;
+  if (ask->try_only || is_full(space, ask)) return WEIR_FULL;
   if (weir_is_due(ask->deadline, now)) return WEIR_TIMEOUT;
   return is_doomed(space, ask, now) ? WEIR_DOOMED : WEIR_WAITING;
 }
@@ -98,7 +100,7 @@ weir_verdict weir_ask_judge(const weir_space *space, const weir_ask *ask,
   const weir_limiter_record *limiter = limiter_of(space, ask);
   if (limiter->closed) return WEIR_CLOSED;
   if (weir_limiter_impossible(limiter, ask->cost)) return WEIR_IMPOSSIBLE;
-  if (!ask->instance && !weir_keys_room(space, ask->limiter, t))
+  if (!ask->instance && !weir_keys_room(space, ask->limiter, 1, t))
     return WEIR_EXHAUSTED;
   if (weir_ask_bound(space, ask, t) == WEIR_BY_NOTHING) return WEIR_ADMITTED;
   return weir_ask_refusal(space, ask, now);

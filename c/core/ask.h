@@ -14,6 +14,8 @@ typedef struct weir_ask {
   uint32_t limiter;  /* index */
   uint32_t instance; /* index; 0: its key is not known */
   uint32_t cost;     /* permits and tokens */
+  bool fresh;        /* its key was made for it */
+  bool try_only;     /* it may not wait */
 } weir_ask;
 
 /* Reads a request to a limiter. 0; WEIR_E_STALE, WEIR_E_CONFIG. */

@@ -110,6 +110,17 @@ static void arm_others(const weir_space *space, uint32_t index, uint64_t now) {
     weir_instance_arm(space, weir_ticket_at(space, at)->instance, t);
 }
 
+/* Nobody of the group waits any more, and that may have been the last one. */
+static void drain_all(weir_space *space, uint32_t index, uint64_t now) {
+  uint32_t at = index;
+  do {
+    uint32_t instance = weir_ticket_at(space, at)->instance;
+    weir_limiter_drained(space, weir_instance_at(space, instance)->entry.owner,
+                         now);
+    at = weir_group_next(space, at);
+  } while (at != index);
+}
+
 void weir_group_decide(weir_space *space, uint32_t index, weir_verdict verdict,
                        uint64_t now) {
   uint32_t leader = weir_group_leader(space, index), at = index;
@@ -124,4 +135,5 @@ void weir_group_decide(weir_space *space, uint32_t index, weir_verdict verdict,
     weir_ticket_count(space, weir_ticket_at(space, index), verdict);
   first->lane = weir_ticket_at(space, index)->instance;
   weir_list_append(&weir_port_at(space, first->port)->ready, space, leader);
+  if (verdict != WEIR_ADMITTED) drain_all(space, index, now);
 }

@@ -21,82 +21,33 @@ control_of(const weir_space *space, const weir_instance_record *instance) {
   return instance->control ? weir_control_at(space, instance->control) : NULL;
 }
 
-uint32_t weir_instance_limit(const weir_space *space, uint32_t index) {
-  const weir_instance_record *instance = weir_instance_at(space, index);
-  const weir_config *config = &weir_limiter_of(space, instance)->config;
-  const weir_control_record *control = control_of(space, instance);
-  uint32_t found;
-  if (config->adaptive.algorithm == WEIR_STATIC) return config->concurrent;
-  found = control && control->algorithm == config->adaptive.algorithm
-              ? weir_tuner_limit(&control->tuner, &config->adaptive)
-              : config->adaptive.initial;
-  return both_limits(config->concurrent, found);
-}
-
-static uint32_t highest_limit(const weir_config *config) {
+uint32_t weir_limit_initial(const weir_limiter_record *limiter) {
+  const weir_config *config = &limiter->config;
   return config->adaptive.algorithm == WEIR_STATIC
              ? config->concurrent
-             : both_limits(config->concurrent, config->adaptive.max);
+             : both_limits(config->concurrent, config->adaptive.initial);
 }
 
-bool weir_limiter_impossible(const weir_limiter_record *limiter,
-                             uint32_t cost) {
-  uint32_t limit = highest_limit(&limiter->config);
-  return (limit != WEIR_NO_LIMIT && cost > limit) ||
-         (weir_meter_on(&limiter->meter) &&
-          !weir_meter_possible(&limiter->meter, cost));
+uint32_t weir_limit_adapted(const weir_space *space,
+                            const weir_limiter_record *limiter,
+                            const weir_instance_record *instance) {
+  const weir_control_record *control = control_of(space, instance);
+  const weir_adaptive *adaptive = &limiter->config.adaptive;
+  uint32_t found = control && control->algorithm == adaptive->algorithm
+                       ? weir_tuner_limit(&control->tuner, adaptive)
+                       : adaptive->initial;
+  return both_limits(limiter->config.concurrent, found);
 }
 
-/* An adaptive limit that is below a cost is no reason to wait for ever. */
-static bool permits_fit(const weir_space *space, uint32_t index,
-                        uint32_t cost) {
-  const weir_instance_record *instance = weir_instance_at(space, index);
-  uint32_t limit = weir_instance_limit(space, index);
-  if (limit == WEIR_NO_LIMIT || instance->in_use == 0) return true;
-  return instance->in_use < limit && limit - instance->in_use >= cost;
-}
-
-static uint64_t ready_at(const weir_space *space, uint32_t index, uint32_t cost,
-                         uint64_t t) {
-  const weir_instance_record *instance = weir_instance_at(space, index);
-  const weir_meter *meter = &weir_limiter_of(space, instance)->meter;
-  if (!weir_meter_on(meter)) return t;
-  return weir_meter_ready(meter, &instance->rate, cost, t);
-}
-
-weir_bound weir_instance_bound(const weir_space *space, uint32_t index,
-                               uint32_t cost, uint64_t t) {
-  if (!permits_fit(space, index, cost)) return WEIR_BY_PERMITS;
-  return ready_at(space, index, cost, t) > t ? WEIR_BY_RATE : WEIR_BY_NOTHING;
-}
-
-void weir_instance_charge(weir_space *space, const weir_ticket_record *ticket,
-                          uint64_t t) {
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
-  if (ticket->free) {
-    limiter->riding++;
-    return;
-  }
-  instance->in_use += ticket->cost;
-  limiter->in_use += ticket->cost;
-  if (weir_meter_on(&limiter->meter))
-    weir_meter_take(&limiter->meter, &instance->rate, ticket->cost, t);
-}
-
-void weir_instance_refund(weir_space *space, const weir_ticket_record *ticket,
-                          bool unused, uint64_t t) {
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
-  if (ticket->free) {
-    limiter->riding--;
-    return;
-  }
-  instance->in_use -= ticket->cost;
-  limiter->in_use -= ticket->cost;
-  if (unused && weir_meter_on(&limiter->meter))
-    weir_meter_give(&limiter->meter, &instance->rate, ticket->cost,
-                    weir_clock_at(&space->clock, ticket->since), t);
+uint32_t weir_highest_cost(const weir_config *config) {
+  const weir_rate *rate = &config->rate;
+  uint32_t most = config->concurrent, tokens = 0;
+  if (config->adaptive.algorithm != WEIR_STATIC)
+    most = both_limits(most, config->adaptive.max);
+  if (rate->count)
+    tokens = rate->window == WEIR_GCRA ? rate->burst : rate->count;
+  most = both_limits(most, tokens);
+  return most ? most : WEIR_PERMITS_MAX;
 }
 
 bool weir_control_ensure(weir_space *space, uint32_t index) {
@@ -124,19 +75,15 @@ bool weir_control_ensure(weir_space *space, uint32_t index) {
 
 /* --- decisions ------------------------------------------------------------ */
 
-static void count_up(uint32_t *counter) { *counter += *counter < UINT32_MAX; }
-
 void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
                        weir_verdict verdict) {
   weir_instance_record *instance = weir_instance_at(space, ticket->instance);
   weir_limiter_record *limiter = weir_limiter_of(space, instance);
   if (verdict == WEIR_ADMITTED) {
-    limiter->admitted++;
-    count_up(&instance->admitted);
-    weir_histogram_add(&limiter->waits, ticket->time);
+    weir_count_admitted(limiter, instance, ticket->time);
   } else {
     limiter->refused[verdict]++;
-    count_up(&instance->refused);
+    instance->refused += instance->refused < UINT32_MAX;
   }
 }
 
@@ -203,10 +150,13 @@ static weir_verdict verdict_of_head(const weir_space *space, uint32_t head,
 static bool sheds(weir_space *space, uint32_t index, uint64_t now, uint64_t t) {
   const weir_instance_record *instance = weir_instance_at(space, index);
   const weir_shed *shed = &weir_limiter_of(space, instance)->config.shed;
-  uint32_t oldest = weir_queue_oldest(space, index);
-  uint64_t waited = weir_elapsed(weir_ticket_at(space, oldest)->since, now);
-  bool last = weir_queue_at(space, instance->queue)->waiting == 1;
+  uint32_t oldest;
+  uint64_t waited;
+  bool last;
   if (!instance->control || (!shed->codel && !shed->lifo)) return false;
+  oldest = weir_queue_oldest(space, index);
+  waited = weir_elapsed(weir_ticket_at(space, oldest)->since, now);
+  last = weir_queue_at(space, instance->queue)->waiting == 1;
   if (!weir_codel_drops(&weir_control_at(space, instance->control)->codel, shed,
                         waited, last, t) ||
       !shed->codel)
@@ -221,7 +171,7 @@ static bool pump_one(weir_space *space, uint32_t index, uint64_t now,
                      uint64_t t) {
   uint32_t head = weir_queue_head(space, index), next;
   weir_verdict verdict = verdict_of_head(space, head, t);
-  if (verdict == WEIR_ADMITTED) {
+  if (verdict == WEIR_ADMITTED && weir_instance_at(space, index)->control) {
     if (sheds(space, index, now, t)) return true;
     next = weir_queue_head(space, index);
     if (next != head) verdict = verdict_of_head(space, next, t);
@@ -246,24 +196,33 @@ static bool is_tuned(const weir_space *space,
 }
 
 /* When the time alone will let a head go; NEVER: something else has to. */
-static uint64_t time_of_head(const weir_space *space, uint32_t index,
+static uint64_t time_of_head(const weir_space *space,
+                             const weir_limiter_record *limiter,
+                             const weir_instance_record *instance,
                              uint32_t cost, uint64_t t) {
-  const weir_instance_record *instance = weir_instance_at(space, index);
-  if (permits_fit(space, index, cost))
-    return weir_meter_on(&weir_limiter_of(space, instance)->meter)
-               ? ready_at(space, index, cost, t)
+  if (!weir_permits_fit(space, limiter, instance, cost))
+    return is_tuned(space, instance)
+               ? weir_tuner_due(
+                     &weir_control_at(space, instance->control)->tuner)
                : WEIR_NEVER;
-  return is_tuned(space, instance)
-             ? weir_tuner_due(&weir_control_at(space, instance->control)->tuner)
+  return weir_meter_on(&limiter->meter)
+             ? weir_meter_ready(&limiter->meter, &instance->rate, cost, t)
              : WEIR_NEVER;
 }
 
-void weir_instance_arm(const weir_space *space, uint32_t index, uint64_t t) {
+void weir_head_arm(const weir_space *space, uint32_t index, uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_limiter_record *limiter = weir_limiter_of(space, instance);
   uint32_t head = weir_queue_head(space, index);
-  uint64_t time;
-  if (!head) return;
-  time = time_of_head(space, index, weir_ticket_at(space, head)->cost, t);
+  uint64_t time = time_of_head(space, limiter, instance,
+                               weir_ticket_at(space, head)->cost, t);
   weir_queue_arm(space, index, weir_clock_back(&space->clock, time));
+}
+
+void weir_arm_all(const weir_space *space, uint64_t t) {
+  for (uint32_t i = 1; i < space->queues.used; i++)
+    if (weir_slab_live(&space->queues, i))
+      weir_instance_arm(space, weir_queue_at(space, i)->instance, t);
 }
 
 void weir_limiter_drained(weir_space *space, uint32_t index, uint64_t now) {
@@ -275,14 +234,13 @@ void weir_limiter_drained(weir_space *space, uint32_t index, uint64_t now) {
     weir_ticket_decide(space, limiter->drains.first, WEIR_ADMITTED, now);
 }
 
-void weir_instance_pump(weir_space *space, uint32_t index, uint64_t now) {
+void weir_queue_pump(weir_space *space, uint32_t index, uint64_t now) {
   const weir_instance_record *instance = weir_instance_at(space, index);
   uint64_t t = weir_clock_at(&space->clock, now);
-  if (instance->queue && is_tuned(space, instance))
+  if (instance->control && is_tuned(space, instance))
     weir_tuner_advance(&weir_control_at(space, instance->control)->tuner, t);
   while (instance->queue && pump_one(space, index, now, t)) continue;
-  if (instance->queue) weir_instance_arm(space, index, t);
-  weir_limiter_drained(space, instance->entry.owner, now);
+  weir_instance_arm(space, index, t);
 }
 
 void weir_pump_all(weir_space *space, uint32_t limiter, uint64_t now) {
@@ -302,33 +260,16 @@ void weir_ticket_undue(const weir_space *space, uint32_t index) {
                    &space->tickets, index);
 }
 
-void weir_ticket_hold(weir_space *space, uint32_t index) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  ticket->state = WEIR_HELD;
-  ticket->prev = 0;
-  ticket->record.next = instance->holders;
-  if (instance->holders) weir_ticket_at(space, instance->holders)->prev = index;
-  instance->holders = index;
-}
-
-void weir_ticket_unhold(weir_space *space, uint32_t index) {
-  const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  if (ticket->prev)
-    weir_ticket_at(space, ticket->prev)->record.next = ticket->record.next;
-  else
-    weir_instance_at(space, ticket->instance)->holders = ticket->record.next;
-  if (ticket->record.next)
-    weir_ticket_at(space, ticket->record.next)->prev = ticket->prev;
-}
-
 void weir_ticket_free(weir_space *space, uint32_t index) {
-  uint32_t at = weir_ticket_at(space, index)->instance, limiter;
+  uint32_t at = weir_ticket_at(space, index)->instance;
+  weir_instance_record *instance;
+  weir_limiter_record *limiter;
   weir_slab_give(&space->tickets, index);
   if (!at) return;
-  limiter = weir_instance_at(space, at)->entry.owner;
-  if (--weir_instance_at(space, at)->entry.tickets == 0)
+  instance = weir_instance_at(space, at);
+  limiter = weir_limiter_of(space, instance);
+  if (--instance->entry.tickets == 0 && at != limiter->instance)
     weir_keys_leave(space, at);
-  if (--weir_limiter_at(space, limiter)->tickets == 0)
-    weir_limiter_collect(space, limiter);
+  if (--limiter->tickets == 0 && !limiter->refs)
+    weir_limiter_collect(space, instance->entry.owner);
 }

@@ -14,26 +14,135 @@
 
 enum { WEIR_NO_LIMIT = 0 }; /* permits are not limited */
 
-/* Permits that may be in use now; WEIR_NO_LIMIT. */
-uint32_t weir_instance_limit(const weir_space *space, uint32_t instance);
+/* --- gates: every request passes them, so they are small and in line ------- */
 
-/* Whether the limiter can never give so much at once. */
-bool weir_limiter_impossible(const weir_limiter_record *limiter, uint32_t cost);
+/* The limit of an adaptive limiter. */
+uint32_t weir_limit_adapted(const weir_space *space,
+                            const weir_limiter_record *limiter,
+                            const weir_instance_record *instance);
+
+/* The limit of a key that is new; WEIR_NO_LIMIT. */
+uint32_t weir_limit_initial(const weir_limiter_record *limiter);
+
+/* Permits that may be in use now; WEIR_NO_LIMIT. */
+static inline uint32_t weir_limit_of(const weir_space *space,
+                                     const weir_limiter_record *limiter,
+                                     const weir_instance_record *instance) {
+  return limiter->config.adaptive.algorithm == WEIR_STATIC
+             ? limiter->config.concurrent
+             : weir_limit_adapted(space, limiter, instance);
+}
+
+static inline uint32_t weir_instance_limit(const weir_space *space,
+                                           uint32_t index) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  return weir_limit_of(space, weir_limiter_of(space, instance), instance);
+}
+
+/* An adaptive limit that is below a cost is no reason to wait for ever. */
+static inline bool weir_permits_fit(const weir_space *space,
+                                    const weir_limiter_record *limiter,
+                                    const weir_instance_record *instance,
+                                    uint32_t cost) {
+  uint32_t limit = weir_limit_of(space, limiter, instance);
+  if (limit == WEIR_NO_LIMIT || instance->in_use == 0) return true;
+  return instance->in_use < limit && limit - instance->in_use >= cost;
+}
 
 /* What keeps `cost` from going now, the queue not considered: nothing, permits
 ** or the rate. */
-weir_bound weir_instance_bound(const weir_space *space, uint32_t instance,
-                               uint32_t cost, uint64_t t);
+static inline weir_bound weir_instance_bound(const weir_space *space,
+                                             uint32_t index, uint32_t cost,
+                                             uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  if (!weir_permits_fit(space, limiter, instance, cost)) return WEIR_BY_PERMITS;
+  return weir_meter_on(&limiter->meter) &&
+                 weir_meter_ready(&limiter->meter, &instance->rate, cost, t) > t
+             ? WEIR_BY_RATE
+             : WEIR_BY_NOTHING;
+}
 
-/* Takes what a ticket asks for, or gives it back; `unused`: tokens as well. */
-void weir_instance_charge(weir_space *space, const weir_ticket_record *ticket,
-                          uint64_t t);
-void weir_instance_refund(weir_space *space, const weir_ticket_record *ticket,
-                          bool unused, uint64_t t);
+/* Whether the limiter can never give so much at once. */
+static inline bool weir_limiter_impossible(const weir_limiter_record *limiter,
+                                           uint32_t cost) {
+  return cost > limiter->most;
+}
+
+/* What a request to a limiter of this config may cost at all. */
+uint32_t weir_highest_cost(const weir_config *config);
+
+/* Takes what a ticket asks for. */
+static inline void weir_instance_charge(weir_space *space,
+                                        const weir_ticket_record *ticket,
+                                        uint64_t t) {
+  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
+  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  if (ticket->free) {
+    limiter->riding++;
+    return;
+  }
+  instance->in_use += ticket->cost;
+  limiter->in_use += ticket->cost;
+  if (weir_meter_on(&limiter->meter))
+    weir_meter_take(&limiter->meter, &instance->rate, ticket->cost, t);
+}
+
+/* Gives it back; `unused`: tokens as well. */
+static inline void weir_instance_refund(weir_space *space,
+                                        const weir_ticket_record *ticket,
+                                        bool unused, uint64_t t) {
+  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
+  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  if (ticket->free) {
+    limiter->riding--;
+    return;
+  }
+  instance->in_use -= ticket->cost;
+  limiter->in_use -= ticket->cost;
+  if (unused && weir_meter_on(&limiter->meter))
+    weir_meter_give(&limiter->meter, &instance->rate, ticket->cost,
+                    weir_clock_at(&space->clock, ticket->since), t);
+}
+
+/* --- tickets --------------------------------------------------------------- */
+
+/* Counts that somebody was admitted, after a wait of `ns`. */
+static inline void weir_count_admitted(weir_limiter_record *limiter,
+                                       weir_instance_record *instance,
+                                       uint64_t ns) {
+  limiter->admitted++;
+  instance->admitted += instance->admitted < UINT32_MAX;
+  if (ns)
+    weir_histogram_add(&limiter->waits, ns);
+  else
+    limiter->waits.zeros++;
+}
 
 /* Counts a decision about a ticket. */
 void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
                        weir_verdict verdict);
+
+/* A ticket whose permits are in somebody's hands from now on, and no more. */
+static inline void weir_ticket_hold(weir_space *space, uint32_t index) {
+  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
+  ticket->state = WEIR_HELD;
+  ticket->prev = 0;
+  ticket->record.next = instance->holders;
+  if (instance->holders) weir_ticket_at(space, instance->holders)->prev = index;
+  instance->holders = index;
+}
+
+static inline void weir_ticket_unhold(weir_space *space, uint32_t index) {
+  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  if (ticket->prev)
+    weir_ticket_at(space, ticket->prev)->record.next = ticket->record.next;
+  else
+    weir_instance_at(space, ticket->instance)->holders = ticket->record.next;
+  if (ticket->record.next)
+    weir_ticket_at(space, ticket->record.next)->prev = ticket->prev;
+}
 
 /* Decides a QUEUED ticket: out of the queue, counted, in its port's ready
 ** list. O(1), whoever owns the port. */
@@ -48,17 +157,45 @@ static inline bool weir_limiter_wakes(const weir_limiter_record *limiter) {
 }
 
 /* Lets the head's port know when the time will let it go. */
-void weir_instance_arm(const weir_space *space, uint32_t instance, uint64_t t);
+void weir_head_arm(const weir_space *space, uint32_t instance, uint64_t t);
 
-/* Admits whoever can go, one after the other: O(1) per admission. */
-void weir_instance_pump(weir_space *space, uint32_t instance, uint64_t now);
+/* The same, where there is a head, and the time matters to it or did before. */
+static inline void weir_instance_arm(const weir_space *space, uint32_t index,
+                                     uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  if (instance->queue && (!weir_limiter_of(space, instance)->plain ||
+                          weir_queue_at(space, instance->queue)->armed))
+    weir_head_arm(space, index, t);
+}
+
+/* The callers' clock was set back: whoever waits for a time waits for an
+** earlier one. */
+void weir_arm_all(const weir_space *space, uint64_t t);
+
+/* Tells the space the time, which answers what its own clock says. */
+static inline uint64_t weir_space_tick(weir_space *space, uint64_t now) {
+  uint64_t ahead = space->clock.ahead;
+  uint64_t t = weir_clock_tick(&space->clock, now);
+  if (space->clock.ahead != ahead) weir_arm_all(space, t);
+  return t;
+}
+
+/* Wakes those who wait for the end of a limiter, if it has come. */
+void weir_limiter_drained(weir_space *space, uint32_t limiter, uint64_t now);
+
+/* Admits whoever waits and can go, one after the other: O(1) per admission. */
+void weir_queue_pump(weir_space *space, uint32_t instance, uint64_t now);
+
+static inline void weir_instance_pump(weir_space *space, uint32_t index,
+                                      uint64_t now) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  if (instance->queue) weir_queue_pump(space, index, now);
+  if (weir_limiter_of(space, instance)->drains.first)
+    weir_limiter_drained(space, instance->entry.owner, now);
+}
 
 /* Pumps all instances of a limiter that somebody waits for; 0: of all. */
 void weir_pump_all(weir_space *space, uint32_t limiter, uint64_t now);
-
-/* A ticket that the permits of are in somebody's hands. */
-void weir_ticket_hold(weir_space *space, uint32_t ticket);
-void weir_ticket_unhold(weir_space *space, uint32_t ticket);
 
 /* Frees a ticket that is in no list and holds nothing, and its limiter if it
 ** was the last that kept it. */
@@ -76,9 +213,6 @@ void weir_ticket_withdraw(weir_port *port, uint32_t ticket, uint64_t now);
 
 /* Frees a limiter that nobody refers to any more. */
 void weir_limiter_collect(weir_space *space, uint32_t limiter);
-
-/* Wakes those who wait for the end of a limiter, if it has come. */
-void weir_limiter_drained(weir_space *space, uint32_t limiter, uint64_t now);
 
 /* The control record of an instance, made if its limiter wants one; false: no
 ** memory. */

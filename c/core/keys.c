@@ -5,10 +5,7 @@
 
 #include "memory.h"
 
-enum {
-  LOOKED_AT = 2,        /* keys that a new one looks whether they are idle */
-  LOOKED_AT_FULL = 256, /* and when there are as many as there may be */
-};
+enum { LOOKED_AT = 2 }; /* keys that a new one looks whether they are idle */
 
 uint32_t weir_keys_find(const weir_space *space, uint32_t limiter,
                         const weir_hash *hash) {
@@ -76,7 +73,7 @@ uint32_t weir_instance_make(weir_space *space, uint32_t limiter) {
   return take_instance(space, limiter);
 }
 
-static void free_key(weir_space *space, uint32_t index) {
+void weir_keys_free(weir_space *space, uint32_t index) {
   weir_instance_record *instance = weir_instance_at(space, index);
   weir_limiter_record *limiter = weir_limiter_of(space, instance);
   weir_heap_remove(&limiter->idle, &space->instances, index);
@@ -86,39 +83,17 @@ static void free_key(weir_space *space, uint32_t index) {
   limiter->keys--;
 }
 
+/* Keys go by the latest time that was told: by that of a caller whose clock is
+** a little behind, those that were left just now would not be idle yet. */
+static uint64_t latest(const weir_space *space, uint64_t t) {
+  uint64_t last = weir_clock_at(&space->clock, space->clock.last);
+  return last > t ? last : t;
+}
+
 static uint64_t idle_at(const weir_space *space, uint32_t index, uint64_t t) {
   const weir_instance_record *instance = weir_instance_at(space, index);
-  return weir_meter_idle(&weir_limiter_of(space, instance)->meter,
-                         &instance->rate, t);
-}
-
-/* Looks at a key whose time has come. true: it was idle and is gone. */
-static bool reap_one(weir_space *space, weir_heap *heap, uint64_t t) {
-  uint32_t index = heap->entries[0].record;
-  uint64_t at;
-  if (weir_instance_at(space, index)->entry.tickets) {
-    weir_heap_remove(heap, &space->instances, index);
-    return false;
-  }
-  at = idle_at(space, index, t);
-  if (at > t) {
-    weir_heap_move(heap, &space->instances, index, at);
-    return false;
-  }
-  free_key(space, index);
-  return true;
-}
-
-/* Looks at so many, and at no more once it is enough that `wanted` are gone. */
-static void reap(weir_space *space, uint32_t limiter, uint32_t most,
-                 uint32_t wanted, uint64_t t) {
-  weir_heap *heap = &weir_limiter_at(space, limiter)->idle;
-  while (most-- && wanted && heap->count && heap->entries[0].time <= t)
-    wanted -= reap_one(space, heap, t);
-}
-
-static uint32_t bound_of(const weir_limiter_record *limiter) {
-  return limiter->config.keys ? limiter->config.keys : WEIR_KEYS;
+  const weir_meter *meter = &weir_limiter_of(space, instance)->meter;
+  return weir_meter_on(meter) ? weir_meter_idle(meter, &instance->rate, t) : t;
 }
 
 static bool is_idle(const weir_space *space, uint32_t index, uint64_t t) {
@@ -126,15 +101,60 @@ static bool is_idle(const weir_space *space, uint32_t index, uint64_t t) {
          idle_at(space, index, t) <= t;
 }
 
-bool weir_keys_room(const weir_space *space, uint32_t index, uint64_t t) {
+/* Whether the first key of a heap can be idle by its time. */
+static bool is_due(const weir_heap *heap, uint64_t t) {
+  return heap->count && heap->entries[0].time <= t;
+}
+
+/* Gives the first key of a heap, which is not idle, its place: it was used
+** since it came, so this happens no more often than that. */
+static void put_right(weir_space *space, weir_heap *heap, uint64_t t) {
+  uint32_t index = heap->entries[0].record;
+  if (weir_instance_at(space, index)->entry.tickets)
+    weir_heap_remove(heap, &space->instances, index);
+  else
+    weir_heap_move(heap, &space->instances, index, idle_at(space, index, t));
+}
+
+void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t) {
+  weir_heap *heap = &weir_limiter_at(space, limiter)->idle;
+  t = latest(space, t);
+  while (is_due(heap, t) && !is_idle(space, heap->entries[0].record, t))
+    put_right(space, heap, t);
+}
+
+/* Looks at so many, and at no more once it is enough that `wanted` are gone. */
+static void reap(weir_space *space, uint32_t limiter, uint32_t most,
+                 uint32_t wanted, uint64_t t) {
+  weir_heap *heap = &weir_limiter_at(space, limiter)->idle;
+  while (most-- && wanted && is_due(heap, t)) {
+    if (is_idle(space, heap->entries[0].record, t)) {
+      weir_keys_free(space, heap->entries[0].record);
+      wanted--;
+    } else {
+      put_right(space, heap, t);
+    }
+  }
+}
+
+static uint32_t bound_of(const weir_limiter_record *limiter) {
+  return limiter->config.keys ? limiter->config.keys : WEIR_KEYS;
+}
+
+bool weir_keys_idle(const weir_space *space, uint32_t index, uint64_t t) {
+  return is_idle(space, index, latest(space, t));
+}
+
+bool weir_keys_room(const weir_space *space, uint32_t index, uint32_t wanted,
+                    uint64_t t) {
   const weir_limiter_record *limiter = weir_limiter_at(space, index);
   const weir_heap *heap = &limiter->idle;
-  uint32_t keys = limiter->keys;
-  for (uint32_t i = 0; i < heap->count && i < LOOKED_AT_FULL; i++) {
-    if (keys < bound_of(limiter)) break;
+  uint64_t bound = bound_of(limiter), keys = (uint64_t)limiter->keys + wanted;
+  t = latest(space, t);
+  if (!is_due(heap, t)) return keys <= bound;
+  for (uint32_t i = 0; i < heap->count && keys > bound; i++)
     keys -= is_idle(space, heap->entries[i].record, t);
-  }
-  return keys < bound_of(limiter);
+  return keys <= bound;
 }
 
 /* Room for one more in all that a key is in. */
@@ -151,9 +171,10 @@ uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
   weir_limiter_record *limiter = weir_limiter_at(space, limiter_index);
   weir_instance_record *instance;
   uint32_t index;
+  t = latest(space, t);
   reap(space, limiter_index, LOOKED_AT, LOOKED_AT, t);
   if (limiter->keys >= bound_of(limiter))
-    reap(space, limiter_index, LOOKED_AT_FULL,
+    reap(space, limiter_index, UINT32_MAX,
          limiter->keys - bound_of(limiter) + 1, t);
   if (limiter->keys >= bound_of(limiter) || !reserve(space, limiter)) return 0;
   index = take_instance(space, limiter_index);
@@ -171,7 +192,7 @@ void weir_keys_leave(weir_space *space, uint32_t index) {
   const weir_instance_record *instance = weir_instance_at(space, index);
   weir_limiter_record *limiter = weir_limiter_of(space, instance);
   uint64_t t = weir_clock_at(&space->clock, space->clock.last);
-  if (instance->idle || index == limiter->instance) return;
+  if (instance->idle) return;
   weir_heap_add(&limiter->idle, &space->instances, index,
                 idle_at(space, index, t));
 }
@@ -179,15 +200,20 @@ void weir_keys_leave(weir_space *space, uint32_t index) {
 void weir_keys_free_all(weir_space *space, uint32_t index) {
   weir_limiter_record *limiter = weir_limiter_at(space, index);
   while (limiter->idle.count)
-    free_key(space, limiter->idle.entries[limiter->idle.count - 1].record);
+    weir_keys_free(space,
+                   limiter->idle.entries[limiter->idle.count - 1].record);
 }
 
 void weir_keys_reorder(weir_space *space, uint32_t index, uint64_t t) {
   weir_heap *heap = &weir_limiter_at(space, index)->idle;
   for (uint32_t i = 0; i < space->instances.used; i++) {
     const weir_instance_record *instance = weir_instance_at(space, i);
-    if (i && weir_slab_live(&space->instances, i) && instance->idle &&
-        instance->entry.owner == index)
+    if (!i || !weir_slab_live(&space->instances, i) || !instance->idle ||
+        instance->entry.owner != index)
+      continue;
+    if (instance->entry.tickets) /* it comes again, and may be idle earlier */
+      weir_heap_remove(heap, &space->instances, i);
+    else
       weir_heap_move(heap, &space->instances, i, idle_at(space, i, t));
   }
 }

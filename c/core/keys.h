@@ -17,8 +17,17 @@
 uint32_t weir_keys_find(const weir_space *space, uint32_t limiter,
                         const weir_hash *hash);
 
-/* Whether a new key could be made, memory not considered. */
-bool weir_keys_room(const weir_space *space, uint32_t limiter, uint64_t t);
+/* Takes a look at the keys that may be idle by now, so that the next calls need
+** not look at more than one that is not. */
+void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t);
+
+/* Whether there is room for so many that are new or idle, memory not
+** considered. */
+bool weir_keys_room(const weir_space *space, uint32_t limiter, uint32_t wanted,
+                    uint64_t t);
+
+/* Whether a key's place could be another's. */
+bool weir_keys_idle(const weir_space *space, uint32_t instance, uint64_t t);
 
 /* Makes one, in the place of an idle one if need be; 0: no memory, or all are
 ** active. */
@@ -28,6 +37,9 @@ uint32_t weir_keys_make(weir_space *space, uint32_t limiter,
 
 /* Makes an instance without a key; 0: no memory. */
 uint32_t weir_instance_make(weir_space *space, uint32_t limiter);
+
+/* Frees a key that has no ticket. */
+void weir_keys_free(weir_space *space, uint32_t instance);
 
 /* The last ticket of a key has left. */
 void weir_keys_leave(weir_space *space, uint32_t instance);

@@ -113,11 +113,23 @@ static void change_rate(weir_space *space, uint32_t index,
   weir_keys_reorder(space, index, t);
 }
 
+/* What follows from a config, so that no request has to find it out. */
+static void derive(weir_limiter_record *limiter) {
+  const weir_config *config = &limiter->config;
+  const weir_shed *shed = &config->shed;
+  bool sheds = shed->codel || shed->lifo || shed->doomed;
+  bool wakes = config->rate.count || config->adaptive.algorithm != WEIR_STATIC;
+  limiter->most = weir_highest_cost(config);
+  limiter->plain = !wakes && !sheds && !config->dry_run;
+  limiter->timed =
+      wakes || sheds || config->aging_ns || config->timeout_ns != WEIR_NEVER;
+}
+
 /* false: no memory, nothing changed. */
 static bool configure(weir_space *space, uint32_t index,
                       const weir_config *config, uint64_t now) {
   weir_limiter_record *limiter = weir_limiter_at(space, index);
-  uint64_t t = weir_clock_tick(&space->clock, now);
+  uint64_t t = weir_space_tick(space, now);
   weir_meter before = limiter->meter;
   if (limiter->waiting && !weir_limiter_wakes(limiter) &&
       (config->rate.count || config->adaptive.algorithm != WEIR_STATIC) &&
@@ -125,6 +137,7 @@ static bool configure(weir_space *space, uint32_t index,
     return false;
   limiter->config = *config;
   limiter->config.adaptive = weir_adaptive_complete(&config->adaptive);
+  derive(limiter);
   limiter->changes++;
   if (!is_same_rate(&before.rate, &config->rate)) {
     weir_meter_init(&limiter->meter, &config->rate);
@@ -197,7 +210,7 @@ static void refuse_asides(weir_space *space, uint32_t limiter, uint64_t now) {
 int weir_limiter_close(weir_space *space, weir_limiter handle, uint64_t now) {
   weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   if (!limiter) return WEIR_E_STALE;
-  weir_clock_tick(&space->clock, now);
+  weir_space_tick(space, now);
   limiter->closed = true;
   refuse_queues(space, (uint32_t)handle, now);
   if (limiter->waiting) refuse_asides(space, (uint32_t)handle, now);
@@ -227,12 +240,7 @@ int weir_limiter_drop(weir_space *space, weir_limiter handle) {
 
 bool weir_limiter_timed(const weir_space *space, weir_limiter handle) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  const weir_config *config;
-  if (!limiter) return false;
-  config = &limiter->config;
-  return config->timeout_ns != WEIR_NEVER || config->rate.count ||
-         config->adaptive.algorithm != WEIR_STATIC || config->shed.codel ||
-         config->shed.lifo || config->shed.doomed || config->aging_ns;
+  return limiter && limiter->timed;
 }
 
 const char *weir_limiter_name(const weir_space *space, weir_limiter handle) {

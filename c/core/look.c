@@ -8,6 +8,7 @@
 #include "instance.h"
 #include "keys.h"
 #include "port.h"
+#include "queue.h"
 
 /* --- limiters ------------------------------------------------------------- */
 
@@ -71,8 +72,7 @@ int weir_key_inspect(const weir_space *space, weir_limiter handle,
     return 0;
   }
   *out = (weir_key_info){
-    .limit = weir_instance_limit(space,
-                                 weir_limiter_at(space, ask.limiter)->instance),
+    .limit = weir_limit_initial(weir_limiter_at(space, ask.limiter)),
   };
   return 0;
 }
@@ -95,29 +95,31 @@ bool weir_key_walk(const weir_space *space, weir_limiter handle,
 
 /* --- quotas --------------------------------------------------------------- */
 
-/* The time until a rate will have served all who wait, and then `cost`. */
+/* The time until a rate will have served `demand`, and then the request. */
 static uint64_t rate_wait(const weir_space *space, const weir_ask *ask,
-                          uint64_t t) {
+                          uint64_t demand, uint64_t t) {
   const weir_instance_record *instance = weir_instance_at(space, ask->instance);
   const weir_meter *meter = &weir_limiter_of(space, instance)->meter;
   weir_rate_state state = instance->rate;
-  uint64_t demand = 0, ready;
+  uint64_t ready;
   if (!weir_meter_on(meter)) return 0;
-  if (instance->queue) demand = weir_queue_at(space, instance->queue)->demand;
   if (demand > WEIR_PERMITS_MAX) return WEIR_NEVER;
   if (demand) weir_meter_take(meter, &state, (uint32_t)demand, t);
   ready = weir_meter_ready(meter, &state, ask->cost, t);
   return ready == WEIR_NEVER ? WEIR_NEVER : ready - t;
 }
 
-/* The time until permits will have come back, as fast as they did lately. */
+/* The time until permits will have come back, as fast as they did lately; 0:
+** there are enough for all who go first, too. */
 static uint64_t permits_wait(const weir_space *space, const weir_ask *ask,
-                             uint64_t t) {
+                             uint64_t demand, uint64_t t) {
   const weir_instance_record *instance = weir_instance_at(space, ask->instance);
+  uint32_t limit = weir_instance_limit(space, ask->instance);
   uint64_t wait = 0;
-  if (weir_instance_limit(space, ask->instance) == WEIR_NO_LIMIT) return 0;
-  if (!instance->queue && weir_instance_bound(space, ask->instance, ask->cost,
-                                              t) != WEIR_BY_PERMITS)
+  if (limit == WEIR_NO_LIMIT || instance->in_use + demand + ask->cost <= limit)
+    return 0;
+  if (!demand && weir_instance_bound(space, ask->instance, ask->cost, t) !=
+                     WEIR_BY_PERMITS)
     return 0;
   if (instance->control)
     wait =
@@ -129,40 +131,43 @@ static uint64_t permits_wait(const weir_space *space, const weir_ask *ask,
 static uint64_t retry_after(const weir_space *space, const weir_ask *ask,
                             uint64_t t) {
   const weir_limiter_record *limiter = weir_limiter_at(space, ask->limiter);
-  uint64_t rate, permits;
+  uint64_t rate, permits, demand;
   if (limiter->closed || weir_limiter_impossible(limiter, ask->cost))
     return WEIR_NEVER;
   if (!ask->instance)
-    return weir_keys_room(space, ask->limiter, t) ? 0 : WEIR_NEVER;
-  rate = rate_wait(space, ask, t);
-  permits = permits_wait(space, ask, t);
+    return weir_keys_room(space, ask->limiter, 1, t) ? 0 : WEIR_NEVER;
+  demand = weir_queue_demand(space, ask->instance, &ask->place);
+  rate = rate_wait(space, ask, demand, t);
+  permits = permits_wait(space, ask, demand, t);
   return rate > permits ? rate : permits;
 }
 
-/* Permits and tokens that are there, whoever waits for them. */
-static uint64_t left_of(const weir_space *space, uint32_t index, uint64_t t) {
-  const weir_instance_record *instance = weir_instance_at(space, index);
+/* Permits and tokens that are there, unless others go first. */
+static uint64_t left_of(const weir_space *space, const weir_ask *ask,
+                        uint64_t t) {
+  const weir_instance_record *instance = weir_instance_at(space, ask->instance);
   const weir_meter *meter = &weir_limiter_of(space, instance)->meter;
-  uint32_t limit = weir_instance_limit(space, index);
+  uint32_t limit = weir_instance_limit(space, ask->instance);
   uint64_t left = UINT64_MAX;
+  if (!weir_queue_leads(space, ask->instance, &ask->place)) return 0;
   if (limit != WEIR_NO_LIMIT)
     left = instance->in_use < limit ? limit - instance->in_use : 0;
   if (weir_meter_on(meter) && weir_meter_left(meter, &instance->rate, t) < left)
     left = weir_meter_left(meter, &instance->rate, t);
-  return instance->queue ? 0 : left;
+  return left;
 }
 
 /* As much as a key has that nobody uses. */
 static uint64_t left_of_new(const weir_space *space, uint32_t index,
                             uint64_t t) {
   const weir_limiter_record *limiter = weir_limiter_at(space, index);
-  uint32_t limit = weir_instance_limit(space, limiter->instance);
+  uint32_t limit = weir_limit_initial(limiter);
   weir_rate_state fresh = { 0, 0, 0 };
   uint64_t left = limit == WEIR_NO_LIMIT ? UINT64_MAX : limit;
   if (weir_meter_on(&limiter->meter) &&
       weir_meter_left(&limiter->meter, &fresh, t) < left)
     left = weir_meter_left(&limiter->meter, &fresh, t);
-  return weir_keys_room(space, index, t) ? left : 0;
+  return weir_keys_room(space, index, 1, t) ? left : 0;
 }
 
 int weir_limiter_quota(const weir_space *space, weir_limiter handle,
@@ -171,16 +176,18 @@ int weir_limiter_quota(const weir_space *space, weir_limiter handle,
   uint64_t t = weir_clock_at(&space->clock, now);
   const weir_meter *meter;
   weir_ask ask;
+  bool closed;
   int error = weir_ask_init(space, handle, request, now, &ask);
   if (error) return error;
   meter = &weir_limiter_at(space, ask.limiter)->meter;
+  closed = weir_limiter_at(space, ask.limiter)->closed;
   out->retry_ns = retry_after(space, &ask, t);
   out->reset_ns = 0;
   if (!ask.instance) {
-    out->left = left_of_new(space, ask.limiter, t);
+    out->left = closed ? 0 : left_of_new(space, ask.limiter, t);
     return 0;
   }
-  out->left = left_of(space, ask.instance, t);
+  out->left = closed ? 0 : left_of(space, &ask, t);
   if (weir_meter_on(meter))
     out->reset_ns =
         weir_meter_idle(meter, &weir_instance_at(space, ask.instance)->rate,

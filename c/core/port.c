@@ -56,7 +56,7 @@ static void give_back(weir_port *port, uint32_t index, uint64_t now) {
 ** granted nothing more; then it gives back; then whoever can now go, goes. */
 void weir_port_detach(weir_port *port, uint64_t now) {
   weir_space *space = port->space;
-  weir_clock_tick(&space->clock, now);
+  weir_space_tick(space, now);
   each_own(port, now, leave);
   each_own(port, now, give_back);
   weir_pump_all(space, 0, now);
@@ -110,7 +110,7 @@ uint64_t weir_deadline(const weir_port *port) {
 }
 
 uint64_t weir_advance(weir_port *port, uint64_t now) {
-  weir_clock_tick(&port->space->clock, now);
+  weir_space_tick(port->space, now);
   while (weir_deadline(port) <= now && weir_deadline(port) != WEIR_NEVER)
     expire(port, now);
   return weir_deadline(port);

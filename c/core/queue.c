@@ -19,14 +19,17 @@ static uint32_t cost_at(const weir_space *space, uint32_t ticket) {
 }
 
 /* Adds a ticket to a list in its order of arrival: at the end, but for one that
-** waited elsewhere first. */
-static void insert(weir_list *list, const weir_space *space, uint32_t index) {
+** waited elsewhere first. `behind`: not before the first, whose turn it is. */
+static void insert(weir_list *list, const weir_space *space, uint32_t index,
+                   bool behind) {
   uint32_t arrival = weir_ticket_at(space, index)->arrival;
   uint32_t before = 0;
   if (list->last &&
       came_before(arrival, weir_ticket_at(space, list->last)->arrival)) {
     before = list->first;
-    while (came_before(weir_ticket_at(space, before)->arrival, arrival))
+    if (behind) before = weir_ticket_at(space, before)->record.next;
+    while (before &&
+           came_before(weir_ticket_at(space, before)->arrival, arrival))
       before = weir_ticket_at(space, before)->record.next;
   }
   weir_list_insert(list, space, index, before);
@@ -117,13 +120,25 @@ static uint32_t new_lane(weir_space *space, uint32_t queue_index,
   return index;
 }
 
+/* If it was its turn, it is the next one's now. */
 static void free_lane(weir_space *space, weir_queue_record *queue,
                       uint32_t index) {
+  bool first = queue->first_lane == index;
   unlink_lane(space, queue, index);
+  if (first && queue->first_lane)
+    weir_lane_at(space, queue->first_lane)->deficit += queue->quantum;
   queue->lanes--;
   if (queue->order == WEIR_FAIR)
     weir_index_remove(&space->flows, &space->lanes, index);
   weir_slab_give(&space->lanes, index);
+}
+
+/* Whether a ticket would end the turn of its flow, for it costs more than what
+** is left of it. Then others would come to the head, though nobody left. */
+static bool ends_turn(const weir_queue_record *queue, uint32_t index,
+                      const weir_lane_record *lane, uint32_t cost) {
+  return queue->order == WEIR_FAIR && queue->first_lane == index &&
+         queue->lanes > 1 && lane->deficit < cost;
 }
 
 static void add_to_lane(weir_space *space, uint32_t index,
@@ -132,10 +147,13 @@ static void add_to_lane(weir_space *space, uint32_t index,
   uint32_t at = weir_instance_at(space, ticket->instance)->queue, before;
   weir_queue_record *queue = weir_queue_at(space, at);
   uint32_t lane = find_lane(space, at, place, &before);
+  weir_lane_record *to;
   if (!lane) lane = new_lane(space, at, place, before);
   ticket->lane = lane;
-  weir_lane_at(space, lane)->entry.tickets++;
-  insert(&weir_lane_at(space, lane)->tickets, space, index);
+  to = weir_lane_at(space, lane);
+  to->entry.tickets++;
+  to->demand += ticket->cost;
+  insert(&to->tickets, space, index, ends_turn(queue, lane, to, ticket->cost));
   if (ticket->cost > queue->quantum) queue->quantum = ticket->cost;
   if (queue->order == WEIR_FAIR) take_turns(space, queue);
 }
@@ -148,6 +166,7 @@ static void leave_lane(weir_space *space, weir_ticket_record *ticket,
   if (fair && served)
     lane->deficit -=
         lane->deficit < ticket->cost ? lane->deficit : ticket->cost;
+  lane->demand -= ticket->cost;
   if (--lane->entry.tickets == 0) free_lane(space, queue, ticket->lane);
   ticket->lane = 0;
   if (fair) take_turns(space, queue);
@@ -159,17 +178,21 @@ static bool has_lanes(uint8_t order) {
   return order == WEIR_PRIORITY || order == WEIR_FAIR;
 }
 
+/* A queue whose last waiter gives way to this one begins anew, and in the order
+** that is configured by now. */
 bool weir_queue_reserve(weir_space *space, uint32_t index,
                         const weir_place *place) {
   const weir_allocator *allocator = &space->allocator;
   uint32_t queue = weir_instance_at(space, index)->queue, before;
-  uint8_t order = queue ? weir_queue_at(space, queue)->order
-                        : (uint8_t)config_of(space, index)->order;
+  uint8_t next = (uint8_t)config_of(space, index)->order;
+  uint8_t order = queue ? weir_queue_at(space, queue)->order : next;
   if (!queue && !weir_slab_reserve(&space->queues, allocator)) return false;
-  if (!has_lanes(order) || (queue && find_lane(space, queue, place, &before)))
+  if (!has_lanes(order) && !has_lanes(next)) return true;
+  if (queue && order == next && find_lane(space, queue, place, &before))
     return true;
   return weir_slab_reserve(&space->lanes, allocator) &&
-         (order != WEIR_FAIR || weir_index_reserve(&space->flows, allocator));
+         ((order != WEIR_FAIR && next != WEIR_FAIR) ||
+          weir_index_reserve(&space->flows, allocator));
 }
 
 static void new_queue(weir_space *space, uint32_t instance) {
@@ -208,7 +231,7 @@ void weir_queue_add(weir_space *space, uint32_t index,
   if (has_lanes(queue->order))
     add_to_lane(space, index, place);
   else
-    insert(&queue->tickets, space, index);
+    insert(&queue->tickets, space, index, false);
 }
 
 void weir_queue_remove(weir_space *space, uint32_t index, bool served) {
@@ -265,10 +288,8 @@ static bool newest_first(const weir_space *space, uint32_t index) {
          weir_control_at(space, instance->control)->codel.above;
 }
 
-uint32_t weir_queue_head(const weir_space *space, uint32_t index) {
-  const weir_queue_record *queue;
-  if (!weir_instance_at(space, index)->queue) return 0;
-  queue = queue_of(space, index);
+uint32_t weir_queue_first(const weir_space *space, uint32_t index) {
+  const weir_queue_record *queue = queue_of(space, index);
   switch (queue->order) {
   case WEIR_LIFO: return queue->tickets.last;
   case WEIR_PRIORITY:
@@ -288,13 +309,14 @@ uint32_t weir_queue_oldest(const weir_space *space, uint32_t index) {
                                  : queue->tickets.first;
 }
 
-bool weir_queue_leads(const weir_space *space, uint32_t index,
-                      const weir_place *place) {
-  const weir_ticket_record *head;
-  if (!weir_instance_at(space, index)->queue) return true;
-  head = weir_ticket_at(space, weir_queue_head(space, index));
+bool weir_queue_outruns(const weir_space *space, uint32_t index,
+                        const weir_place *place) {
+  const weir_ticket_record *head =
+      weir_ticket_at(space, weir_queue_head(space, index));
   switch (queue_of(space, index)->order) {
-  case WEIR_FAIR: return false;
+  case WEIR_FAIR:
+    return weir_lane_at(space, head->lane)->entry.hash.word[0] == place->flow &&
+           came_before(place->arrival, head->arrival);
   case WEIR_LIFO: return came_before(head->arrival, place->arrival);
   case WEIR_PRIORITY:
     if (head->priority != place->priority)
@@ -307,7 +329,34 @@ bool weir_queue_leads(const weir_space *space, uint32_t index,
   }
 }
 
-/* --- for shedding --------------------------------------------------------- */
+/* --- how long it is ------------------------------------------------------- */
+
+/* What is asked for with this priority and above. */
+static uint64_t demand_above(const weir_space *space,
+                             const weir_queue_record *queue, int8_t priority) {
+  uint64_t sum = 0;
+  uint32_t at = queue->first_lane;
+  for (; at && weir_lane_at(space, at)->priority >= priority;
+       at = weir_lane_at(space, at)->next)
+    sum += weir_lane_at(space, at)->demand;
+  return sum;
+}
+
+uint64_t weir_queue_demand(const weir_space *space, uint32_t index,
+                           const weir_place *place) {
+  const weir_queue_record *queue;
+  if (!weir_instance_at(space, index)->queue) return 0;
+  queue = queue_of(space, index);
+  switch (queue->order) {
+  case WEIR_LIFO: return 0;
+  case WEIR_PRIORITY:
+    return config_of(space, index)->aging_ns
+               ? queue->demand
+               : demand_above(space, queue, place->priority);
+  case WEIR_FAIR: return queue->demand;
+  default: return newest_first(space, index) ? 0 : queue->demand;
+  }
+}
 
 /* Waiters of this priority and above. */
 static uint64_t above(const weir_space *space, const weir_queue_record *queue,

@@ -35,16 +35,41 @@ void weir_queue_add(weir_space *space, uint32_t ticket,
 /* Takes a ticket out. `served`: it goes because its turn has come. */
 void weir_queue_remove(weir_space *space, uint32_t ticket, bool served);
 
+/* The ticket that goes next, where somebody waits. */
+uint32_t weir_queue_first(const weir_space *space, uint32_t instance);
+
 /* The ticket that goes next; 0: nobody waits. */
-uint32_t weir_queue_head(const weir_space *space, uint32_t instance);
+static inline uint32_t weir_queue_head(const weir_space *space,
+                                       uint32_t index) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  const weir_queue_record *queue;
+  if (!instance->queue) return 0;
+  queue = weir_queue_at(space, instance->queue);
+  return queue->order == WEIR_FIFO && !instance->control
+             ? queue->tickets.first
+             : weir_queue_first(space, index);
+}
 
 /* The ticket that has waited longest of those a control asks about: of a list
 ** its oldest, else the head. 0: nobody waits. */
 uint32_t weir_queue_oldest(const weir_space *space, uint32_t instance);
 
-/* Whether one with this place would go next, and so before all who wait. */
-bool weir_queue_leads(const weir_space *space, uint32_t instance,
-                      const weir_place *place);
+/* Whether one with this place would go before all who wait, and somebody does.
+*/
+bool weir_queue_outruns(const weir_space *space, uint32_t instance,
+                        const weir_place *place);
+
+/* Whether one with this place would go next. */
+static inline bool weir_queue_leads(const weir_space *space, uint32_t index,
+                                    const weir_place *place) {
+  return !weir_instance_at(space, index)->queue ||
+         weir_queue_outruns(space, index, place);
+}
+
+/* What those ask for who go before a newcomer with this place: of all who wait,
+** where turns or ageing decide. */
+uint64_t weir_queue_demand(const weir_space *space, uint32_t instance,
+                           const weir_place *place);
 
 /* About how many go before a newcomer with this place. */
 uint64_t weir_queue_ahead(const weir_space *space, uint32_t instance,

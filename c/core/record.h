@@ -100,6 +100,7 @@ typedef struct weir_lane_record {
   uint32_t next;     /* lane of the same queue; 0: the last */
   uint32_t prev;     /* 0: the first */
   weir_list tickets; /* in order of arrival */
+  uint64_t demand;   /* their costs */
   uint64_t deficit;  /* FAIR: permits it may still take in this turn */
   int32_t priority;
 } weir_lane_record;
@@ -118,6 +119,7 @@ typedef struct weir_limiter_record {
   weir_record record;
   weir_config config;              /* `adaptive` is complete */
   weir_meter meter;                /* of config.rate */
+  uint32_t most;                   /* what a request may cost at all */
   uint32_t instance;               /* index: for requests without a key */
   uint32_t refs;                   /* opens not yet dropped */
   uint32_t tickets;                /* live, of all instances */
@@ -129,6 +131,8 @@ typedef struct weir_limiter_record {
                                       will have recovered, or before that */
   weir_list drains;                /* tickets that wait for the end of all */
   bool closed;                     /* takes no newcomers */
+  bool plain;                      /* permits are all that it limits */
+  bool timed;                      /* its decisions depend on the time */
   char name[WEIR_NAME_MAX + 1];    /* "": nameless */
   uint64_t changes;                /* times it was configured */
   uint64_t admitted;               /* decisions */

@@ -72,11 +72,15 @@ static inline uint32_t weir_slab_take(weir_slab *slab) {
   return index;
 }
 
+/* Whether take finds a record. */
+static inline bool weir_slab_has_room(const weir_slab *slab) {
+  return slab->free || slab->used < slab->capacity;
+}
+
 /* Makes sure that take finds a record; false: no memory. */
 static inline bool weir_slab_reserve(weir_slab *slab,
                                      const weir_allocator *allocator) {
-  return slab->free || slab->used < slab->capacity ||
-         weir_slab_grow(slab, allocator);
+  return weir_slab_has_room(slab) || weir_slab_grow(slab, allocator);
 }
 
 /* Makes every handle of the record stale and the record free. */

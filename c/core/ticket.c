@@ -69,20 +69,32 @@ static void give_back(weir_space *space, uint32_t index, weir_outcome outcome,
   weir_ticket_unhold(space, index);
 }
 
+/* Three rounds, since one of a group that moves up may be waiting for another
+** of these limiters. */
 int weir_release(weir_port *port, weir_ticket handle, weir_outcome outcome,
                  uint64_t now) {
   weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_port_ticket(port, handle);
+  uint32_t index = (uint32_t)handle, at = index, next;
   uint64_t t;
-  members all;
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state != WEIR_HELD) return WEIR_E_STATE;
-  t = weir_clock_tick(&space->clock, now);
-  all = members_of(space, (uint32_t)handle);
-  for (uint32_t i = 0; i < all.count; i++)
-    give_back(space, all.at[i], outcome, now, t);
-  pump_all(space, &all, now);
-  free_all(space, &all);
+  t = weir_space_tick(space, now);
+  do {
+    give_back(space, at, outcome, now, t);
+    at = weir_group_next(space, at);
+  } while (at && at != index);
+  at = index;
+  do {
+    weir_instance_pump(space, weir_ticket_at(space, at)->instance, now);
+    at = weir_group_next(space, at);
+  } while (at && at != index);
+  at = index;
+  do {
+    next = weir_group_next(space, at);
+    weir_ticket_free(space, at);
+    at = next;
+  } while (at && at != index);
   return 0;
 }
 
@@ -135,7 +147,7 @@ int weir_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state == WEIR_HELD) return WEIR_E_STATE;
   all = members_of(space, (uint32_t)handle);
-  take_away(port, (uint32_t)handle, &all, weir_clock_tick(&space->clock, now));
+  take_away(port, (uint32_t)handle, &all, weir_space_tick(space, now));
   pump_all(space, &all, now);
   free_all(space, &all);
   return 0;

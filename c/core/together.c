@@ -10,6 +10,7 @@
 typedef struct gathering {
   weir_ask asks[WEIR_ALL_MAX];
   bool free[WEIR_ALL_MAX];
+  bool pinned[WEIR_ALL_MAX]; /* its key is kept from giving way to others */
   uint32_t count;
   uint32_t blocker; /* who refuses, or is waited for */
 } gathering;
@@ -37,17 +38,37 @@ static int gather(const weir_space *space, const weir_limiter *limiters,
     if (ask->deadline < deadline) deadline = ask->deadline;
   }
   if (requests[0].deadline) deadline = requests[0].deadline;
-  for (uint32_t i = 0; i < count; i++) out->asks[i].deadline = deadline;
+  for (uint32_t i = 0; i < count; i++) {
+    out->asks[i].deadline = deadline;
+    out->asks[i].try_only = requests[0].try_only;
+  }
   return 0;
 }
 
-/* What one of them alone would be told; WAITING: it cannot go now. */
-static weir_verdict judge_one(const weir_space *space, const weir_ask *ask,
-                              uint64_t t) {
+/* How many keys of its limiter, new and idle ones, they ask for, up to this one
+** of the new ones. */
+static uint32_t keys_wanted(const weir_space *space, const gathering *all,
+                            uint32_t at, uint64_t t) {
+  uint32_t wanted = 1;
+  for (uint32_t i = 0; i < all->count; i++) {
+    const weir_ask *ask = &all->asks[i];
+    if (i == at || ask->limiter != all->asks[at].limiter || !ask->request->key)
+      continue;
+    wanted += ask->instance ? weir_keys_idle(space, ask->instance, t)
+                            : i < at && !all->free[i];
+  }
+  return wanted;
+}
+
+/* What one of them would be told; WAITING: it cannot go now. */
+static weir_verdict judge_one(const weir_space *space, const gathering *all,
+                              uint32_t at, uint64_t t) {
+  const weir_ask *ask = &all->asks[at];
   const weir_limiter_record *limiter = weir_limiter_at(space, ask->limiter);
   if (limiter->closed) return WEIR_CLOSED;
   if (weir_limiter_impossible(limiter, ask->cost)) return WEIR_IMPOSSIBLE;
-  if (!ask->instance && !weir_keys_room(space, ask->limiter, t))
+  if (!ask->instance &&
+      !weir_keys_room(space, ask->limiter, keys_wanted(space, all, at, t), t))
     return WEIR_EXHAUSTED;
   return weir_ask_bound(space, ask, t) == WEIR_BY_NOTHING ? WEIR_ADMITTED
                                                           : WEIR_WAITING;
@@ -61,14 +82,13 @@ static weir_verdict judge_all(const weir_space *space, gathering *all,
   for (uint32_t i = 0; i < all->count; i++) {
     weir_verdict verdict =
         weir_relent(weir_limiter_at(space, all->asks[i].limiter),
-                    judge_one(space, &all->asks[i], t), &all->free[i]);
+                    judge_one(space, all, i, t), &all->free[i]);
     all->blocker = i;
     if (verdict == WEIR_WAITING && waits == all->count) waits = i;
     if (verdict != WEIR_ADMITTED && verdict != WEIR_WAITING) return verdict;
   }
   all->blocker = waits % all->count;
   if (waits == all->count) return WEIR_ADMITTED;
-  if (all->asks[0].request->try_only) return WEIR_FULL;
   return weir_ask_refusal(space, &all->asks[waits], now);
 }
 
@@ -93,10 +113,27 @@ static uint32_t new_member(const weir_port *port, gathering *all, uint32_t i,
     weir_place_leave(space, ask);
     return 0;
   }
-  index = weir_ticket_asked(port, ask, all->asks[0].request->cookie, now);
-  weir_ticket_at(space, index)->free = all->free[i];
+  index = weir_ticket_asked(port, ask, all->asks[0].request->cookie,
+                            all->free[i], now);
   weir_ticket_at(space, index)->follower = i > 0;
   return index;
+}
+
+/* Keeps the keys that are known from giving way to those that are made. */
+static void pin(const weir_space *space, gathering *all) {
+  for (uint32_t i = 0; i < all->count; i++) {
+    const weir_ask *ask = &all->asks[i];
+    all->pinned[i] = ask->request->key && ask->instance;
+    if (all->pinned[i]) weir_instance_at(space, ask->instance)->entry.tickets++;
+  }
+}
+
+static void unpin(weir_space *space, const gathering *all) {
+  for (uint32_t i = 0; i < all->count; i++) {
+    uint32_t instance = all->asks[i].instance;
+    if (all->pinned[i] && !--weir_instance_at(space, instance)->entry.tickets)
+      weir_keys_leave(space, instance);
+  }
 }
 
 /* Makes all tickets, in a ring from the leader on, and what a wait needs;
@@ -106,11 +143,16 @@ static uint32_t new_group(const weir_port *port, gathering *all, bool waits,
   weir_space *space = port->space;
   const weir_ask *blocker = &all->asks[all->blocker];
   uint32_t made[WEIR_ALL_MAX], i;
+  pin(space, all);
   for (i = 0; i < all->count; i++)
     if (!(made[i] = new_member(port, all, i, timed, now, t))) break;
+  unpin(space, all);
   if (i < all->count || (waits && !weir_queue_reserve(space, blocker->instance,
                                                       &blocker->place))) {
-    while (i--) weir_ticket_free(space, made[i]);
+    while (i--) {
+      weir_ticket_free(space, made[i]);
+      weir_place_leave(space, &all->asks[i]);
+    }
     return 0;
   }
   for (i = 0; i < all->count; i++)
@@ -166,19 +208,18 @@ static int take_in(const weir_port *port, gathering *all, weir_verdict verdict,
   return verdict;
 }
 
-int weir_acquire_all(weir_port *port, const weir_limiter *limiters,
-                     const weir_request *requests, uint32_t count, uint64_t now,
-                     weir_ticket *out, weir_limiter *decider) {
+static int acquire_several(const weir_port *port, const weir_limiter *limiters,
+                           const weir_request *requests, uint32_t count,
+                           uint64_t now, weir_ticket *out,
+                           weir_limiter *decider) {
   weir_space *space = port->space;
-  uint64_t t = weir_clock_tick(&space->clock, now);
+  uint64_t t = weir_space_tick(space, now);
   weir_verdict verdict;
   gathering all;
-  int error;
-  *out = 0;
-  if (decider && count) *decider = limiters[0];
-  if (count == 1) return weir_acquire(port, limiters[0], requests, now, out);
-  error = gather(space, limiters, requests, count, now, &all);
+  int error = gather(space, limiters, requests, count, now, &all);
   if (error) return error;
+  for (uint32_t i = 0; i < count; i++)
+    if (!all.asks[i].instance) weir_keys_tidy(space, all.asks[i].limiter, t);
   verdict = judge_all(space, &all, now, t);
   if (decider) *decider = limiters[all.blocker];
   count_would(space, &all, now, t);
@@ -187,12 +228,22 @@ int weir_acquire_all(weir_port *port, const weir_limiter *limiters,
   return take_in(port, &all, verdict, now, t, out);
 }
 
+int weir_acquire_all(weir_port *port, const weir_limiter *limiters,
+                     const weir_request *requests, uint32_t count, uint64_t now,
+                     weir_ticket *out, weir_limiter *decider) {
+  *out = 0;
+  if (decider && count) *decider = limiters[0];
+  if (count == 1) return weir_acquire(port, limiters[0], requests, now, out);
+  return acquire_several(port, limiters, requests, count, now, out, decider);
+}
+
 int weir_peek_all(const weir_port *port, const weir_limiter *limiters,
                   const weir_request *requests, uint32_t count, uint64_t now) {
   const weir_space *space = port->space;
   gathering all;
-  int error = gather(space, limiters, requests, count, now, &all);
-  if (error) return error;
+  int error;
   if (count == 1) return weir_peek(port, limiters[0], requests, now);
+  error = gather(space, limiters, requests, count, now, &all);
+  if (error) return error;
   return judge_all(space, &all, now, weir_clock_at(&space->clock, now));
 }

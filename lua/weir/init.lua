@@ -7,6 +7,7 @@ for name, value in pairs(core) do weir[name] = value end
 
 weir._VERSION = "weir " .. core.version
 weir.map = require "weir.map"
+weir.metrics = require "weir.metrics"
 weir.stack = require "weir.stack"
 
 --- A TCP socket shaped as LuaSocket's that yields instead of blocking.

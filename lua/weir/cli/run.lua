@@ -47,6 +47,7 @@ function run.run(args, line, rest)
     complain(err)
     return err:find "^cannot " and NOT_FOUND or FAILED
   end
+  warn "@on" -- weir has something to say of limiters made without end
   _G.arg = count_from(#line - #rest, line)
   local ok, failure = pcall(weir.run, chunk, table.unpack(rest))
   if ok then return 0 end
