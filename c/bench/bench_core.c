@@ -1,11 +1,8 @@
 /*
-** bench_core.c - the engine alone, from C: bench_core NAME prints the
-** nanoseconds of CPU time that one operation takes. run.lua runs it.
+** bench_core.c - the engine alone, from C, with nothing but permits: see
+** bench.h. And the floors of all that is no table.
 */
-#include <stdio.h>
-#include <string.h>
-#include <weir.h>
-
+#include "bench.h"
 #include "timers.h"
 
 enum {
@@ -15,47 +12,21 @@ enum {
   S_TO_NS = 1000000000
 };
 
-static double ns_since(clock_t start, double operations) {
-  return (double)(clock() - start) * (1e9 / CLOCKS_PER_SEC) / operations;
-}
-
-static void check(bool ok) {
-  if (ok) return;
-  fputs("bench_core: something went wrong\n", stderr);
-  exit(1);
-}
-
-/* --- weir ----------------------------------------------------------------- */
-
-typedef struct world {
-  weir_space *space;
-  weir_port *port;
-  weir_limiter limiter;
-  weir_ticket held; /* the first of its permits */
-} world;
-
-static world new_world(uint32_t permits) {
+/* A limiter of so many permits, of which the first is taken. */
+static world permits(uint32_t count, weir_ticket *held) {
   weir_config config = WEIR_CONFIG_INIT;
   weir_request request = { .cookie = 0 };
   world w;
-  config.concurrent = permits;
-  w.space = weir_space_new(NULL);
-  check(w.space);
-  w.port = weir_port_attach(w.space);
-  check(w.port && !weir_limiter_open(w.space, NULL, &config, 0, &w.limiter));
-  check(!weir_acquire(w.port, w.limiter, &request, 0, &w.held));
+  config.concurrent = count;
+  w = new_world(&config);
+  check(!weir_acquire(w.port, w.limiter, &request, 0, held));
   return w;
 }
 
-static void free_world(const world *w) {
-  weir_port_detach(w->port, 0);
-  weir_space_free(w->space);
-}
-
 static double free_permit(void) {
-  world w = new_world(10);
   weir_request request = { .cookie = 1 };
   weir_ticket ticket;
+  world w = permits(10, &ticket);
   clock_t start = clock();
   double ns;
   for (uint64_t now = 0; now < CALLS; now++) {
@@ -68,10 +39,10 @@ static double free_permit(void) {
 }
 
 static double hand_off(void) {
-  world w = new_world(1);
   weir_request request = { .cookie = 1 };
-  weir_event event = { .ticket = w.held };
+  weir_event event;
   weir_ticket ticket;
+  world w = permits(1, &event.ticket);
   clock_t start;
   double ns;
   for (int i = 0; i < WAITERS; i++)
@@ -102,7 +73,8 @@ static timers_case *new_cases(void) {
 }
 
 static double cancel(void) {
-  world w = new_world(1);
+  weir_ticket held;
+  world w = permits(1, &held);
   timers_case *cases = new_cases();
   weir_ticket *tickets = calloc(CROWD, sizeof *tickets);
   clock_t start = clock();
@@ -190,15 +162,10 @@ static double timers(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *name;
-    double (*run)(void);
-  } benches[] = { { "free_permit", free_permit }, { "count", count },
-                  { "hand_off", hand_off },       { "push_pop", push_pop },
-                  { "cancel", cancel },           { "timers", timers } };
-  for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
-    if (argc == 2 && strcmp(argv[1], benches[i].name) == 0)
-      return printf("%f\n", benches[i].run()) < 0;
-  fputs("usage: bench_core NAME\n", stderr);
-  return 2;
+  static const bench benches[] = {
+    { "free_permit", free_permit }, { "count", count },
+    { "hand_off", hand_off },       { "push_pop", push_pop },
+    { "cancel", cancel },           { "timers", timers },
+  };
+  return bench_main(argc, argv, benches, sizeof benches / sizeof *benches);
 }

@@ -54,4 +54,41 @@ function calls.guarded(n)
   return within(n, call, n, guarded)
 end
 
+-- Gates that are always open, so that only what they cost is seen.
+local RATE = { rate = 1000000, per = 0.001, burst = 1000000 }
+
+local function name(x) return x end
+
+local function key() return "somebody" end
+
+-- A limiter of ten permits with these options.
+local function with(options)
+  options.concurrent = options.concurrent or 10
+  return weir.limiter(options)
+end
+
+local gates = {
+  rate = function() return weir.limiter(RATE) end,
+  both = function()
+    return with { rate = RATE.rate, per = RATE.per, burst = RATE.burst }
+  end,
+  key = function()
+    return with { rate = RATE.rate, per = RATE.per, burst = RATE.burst,
+                  key = key }
+  end,
+  fair = function() return with { order = "fair", flow = key } end,
+  vegas = function() return with { adaptive = "vegas" } end,
+  shed = function()
+    return with { shed = { codel = true, doomed = true } }
+  end,
+  all = function() return weir.all { sem, weir.semaphore(10) } end,
+  stack = function() return weir.stack { sem, weir.semaphore(10) } end,
+}
+
+for gate, make in pairs(gates) do
+  calls["limited_" .. gate] = function(n)
+    return within(n, call, n, make()(name))
+  end
+end
+
 return calls

@@ -16,9 +16,9 @@ end
 
 local RUNS = 7
 
---- What is measured, by { module, function, n } or { name } in bench_core:
--- what, weir, floor, reach; `is` says what the floor is, `less` is taken off
--- weir's.
+--- What is measured, by { module, function, n } or the words of a command,
+-- "bench_core count": what, weir, floor, reach; `is` says what the floor is,
+-- `less` is taken off weir's.
 local rows = {
   { "`acquire` and `release`, a permit is free", { "calls", "acquire", 500000 },
     { "calls", "methods", 500000 }, "1.3 x",
@@ -60,17 +60,72 @@ local rows = {
     is = "as many libevent timers, added and deleted in the same order, in C; "
       .. "weir's figure is on top of making, suspending and closing as many "
       .. "bare coroutines in that order" },
-  { "C: acquire and release, a permit is free", { "free_permit" },
-    { "count" }, is = "functions that count up to a limit, and down" },
-  { "C: hand-off, 1,000 waiting", { "hand_off" }, { "push_pop" },
-    is = "push and pop of a linked list" },
+  { "C: acquire and release, a permit is free", "bench_core free_permit",
+    "bench_core count", is = "functions that count up to a limit, and down" },
+  { "C: hand-off, 1,000 waiting", "bench_core hand_off",
+    "bench_core push_pop", is = "push and pop of a linked list" },
   { "C: wait with a deadline, then cancel in random order, 100,000, each",
-    { "cancel" }, { "timers" }, is = "as many libevent timers" },
+    "bench_core cancel", "bench_core timers", is = "as many libevent timers" },
 }
 
+--- Adds rows of one program that have a floor in common.
+local function add(list, program, floor, is)
+  for i, row in ipairs(list) do
+    rows[#rows + 1] = { row[1], program .. row[2], row[3] or floor, row[4],
+      is = row.is or i == 1 and is or nil }
+  end
+end
+
+add({
+  { "C: acquire and release, a rate", "rate" },
+  { "C: ... a rate and permits", "both" },
+  { "C: ... a fixed window and permits", "fixed" },
+  { "C: ... a sliding window and permits", "sliding" },
+  { "C: ... permits, shedding by CoDel and by doom", "shed" },
+  { "C: ... an adaptive limit, AIMD", "aimd" },
+  { "C: ... an adaptive limit, Vegas", "vegas" },
+  { "C: ... an adaptive limit, Gradient2", "gradient2" },
+  { "C: ... permits by priority", "priority" },
+  { "C: ... permits in turns, of a flow", "fair" },
+  { "C: ... permits, in a dry run", "dry_run" },
+  { "C: ... a rate and permits of a key", "key" },
+  { "C: ... of two limiters at once", "together", "bench_gates apart",
+    is = "the same two limiters, one after the other" },
+}, "bench_gates ", "bench_gates permits",
+  "nothing but permits, of which one is free; so of all rows that follow up "
+    .. "to two limiters at once")
+
+add({
+  { "C: hand-off, 1,000 waiting, first in first out", "hand_off_fifo" },
+  { "C: ... last in first out", "hand_off_lifo" },
+  { "C: ... of 4 priorities", "hand_off_priority" },
+  { "C: ... of 100 flows in turns", "hand_off_fair" },
+  { "C: ... for a rate, each at its time", "passing" },
+}, "bench_gates ", "bench_core push_pop",
+  "push and pop of a linked list; so of the orders that follow")
+
+add({
+  { "C: a new key, up to 1,000,000", "insert", nil, "1.5 x" },
+  { "C: the same, with a fast hash", "insert", "bench_keys fast insert",
+    is = "the same table with a hash that a stranger can make collide; weir "
+      .. "with its own" },
+  { "C: a key of 1,000,000", "hit", "bench_keys sip hit", "1.5 x" },
+  { "C: the same, with a fast hash", "hit", "bench_keys fast hit" },
+  { "C: a new key in the place of an idle one, 1,000,000", "churn",
+    "bench_keys sip churn",
+    is = "the table; the oldest key is known from a ring, and removed" },
+  { "memory of a key, bytes", "bytes", "bench_keys sip bytes", "128" },
+  { "C: the longest of 1,000,000 new keys, real time", "longest",
+    "bench_keys sip longest", "no pause",
+    is = "likewise, each the best of three rounds; it doubles its table" },
+  { "C: the same, 99.99th percentile", "tail", "bench_keys sip tail" },
+}, "bench_keys weir ", "bench_keys sip insert",
+  "a hash table with a rate for each key and nothing else, in C (table.h), "
+    .. "with the same hash; so of the keys that follow")
+
 local function sample(subject)
-  local command = build .. "bench/bench_core " .. subject[1]
-  if subject[2] then
+  local command = build .. "bench/" .. tostring(subject)
+  if type(subject) == "table" then
     command = ("%s %s %s %s %d"):format(arg[-1], arg[0],
       table.unpack(subject))
   end

@@ -274,14 +274,14 @@ typedef enum bind_kind {
 
 typedef struct bind_option {
   const char *name; /* NULL ends a list */
+  void (*read)(lua_State *L, int index, const char *who,
+               const struct bind_option *option, void *out); /* of an OTHER */
+  const char *const *names; /* of a CHOICE; NULL ends them */
+  size_t offset;            /* of the field in the caller's struct */
+  uint64_t none;            /* what `false` stands for, if it may be ... */
   bind_kind kind;
   uint32_t min, max;
-  size_t offset;            /* of the field in the caller's struct */
-  bool may_be_none;         /* `false` takes it back ... */
-  uint64_t none;            /* ... and stands for this */
-  const char *const *names; /* of a CHOICE; NULL ends them */
-  void (*read)(lua_State *L, int index, const char *who,
-               const struct bind_option *option, void *out);
+  bool may_be_none; /* ... which takes the option back */
 } bind_option;
 
 /* Reads the table at `index` into `out`. Raises for an unknown name or a wrong
@@ -502,6 +502,24 @@ enum { BIND_VIRTUAL_ZERO = 1 };
 
 static inline void bind_push_seconds(lua_State *L, uint64_t ns) {
   lua_pushnumber(L, (lua_Number)ns / BIND_S_TO_NS);
+}
+
+/* Fields of the table on top. */
+static inline void bind_set_integer(lua_State *L, const char *key, uint64_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, key);
+}
+
+static inline void bind_set_seconds(lua_State *L, const char *key,
+                                    uint64_t ns) {
+  bind_push_seconds(L, ns);
+  lua_setfield(L, -2, key);
+}
+
+static inline void bind_set_string(lua_State *L, const char *key,
+                                   const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
 }
 
 #endif

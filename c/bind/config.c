@@ -9,7 +9,7 @@
 
 #include "bind.h"
 
-enum { NOT_GIVEN = UINT32_MAX };
+#define NOT_GIVEN UINT32_MAX
 
 static const char *const ORDERS[] = { "fifo", "lifo", "priority", "fair",
                                       NULL };
@@ -177,7 +177,7 @@ typedef struct adapting {
 #define AT(field) offsetof(adapting, adaptive.field)
 #define PERMITS(label, field)                                                  \
   {                                                                            \
-    .name = label, .kind = BIND_COUNT, .min = 1, .max = WEIR_PERMITS_MAX,      \
+    .name = (label), .kind = BIND_COUNT, .min = 1, .max = WEIR_PERMITS_MAX,    \
     .offset = AT(field)                                                        \
   }
 static const bind_option ADAPTIVE[] = {

@@ -176,7 +176,7 @@ bind_limiter *bind_limiter_new(lua_State *L, weir_lua *W) {
 static void set_asked(bind_limiter *self, const bind_settings *s) {
   self->cost = s->cost;
   self->priority_function = s->priority == INT32_MIN;
-  self->priority = self->priority_function ? 0 : (int8_t)s->priority;
+  if (!self->priority_function) self->priority = (int8_t)s->priority;
   self->keyed = s->keyed;
   self->key_function = s->key;
   self->flow_function = s->flow;

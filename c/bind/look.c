@@ -16,21 +16,6 @@ Limit what runs at once.
 @type limiter
 */
 
-static void set_integer(lua_State *L, const char *key, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, key);
-}
-
-static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
-  bind_push_seconds(L, ns);
-  lua_setfield(L, -2, key);
-}
-
-static void set_string(lua_State *L, const char *key, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-}
-
 /* A key at `index`, which may be absent; NULL then. Raises where a key makes no
 ** sense. */
 static const void *optional_key(lua_State *L, const bind_limiter *self,
@@ -47,26 +32,26 @@ static void push_verdicts(lua_State *L, const uint64_t *counts,
                           weir_verdict first) {
   lua_createtable(L, 0, WEIR_VERDICTS);
   for (int v = (int)first; v < WEIR_VERDICTS; v++)
-    set_integer(L, weir_verdict_name(v), counts[v]);
+    bind_set_integer(L, weir_verdict_name(v), counts[v]);
 }
 
 static void push_waits(lua_State *L, const weir_wait_stats *wait) {
   lua_createtable(L, 0, 4);
-  set_seconds(L, "p50", wait->p50);
-  set_seconds(L, "p90", wait->p90);
-  set_seconds(L, "p99", wait->p99);
-  set_seconds(L, "max", wait->max);
+  bind_set_seconds(L, "p50", wait->p50);
+  bind_set_seconds(L, "p90", wait->p90);
+  bind_set_seconds(L, "p99", wait->p99);
+  bind_set_seconds(L, "max", wait->max);
 }
 
 static int push_stats(lua_State *L, const weir_stats *stats) {
   lua_createtable(L, 0, 14);
-  if (stats->limit) set_integer(L, "limit", stats->limit);
-  set_integer(L, "in_use", stats->in_use);
-  set_integer(L, "waiting", stats->waiting);
-  set_integer(L, "keys", stats->keys);
-  set_integer(L, "admitted", stats->admitted);
-  set_integer(L, "dropped", stats->dropped);
-  set_integer(L, "unused", stats->unused);
+  if (stats->limit) bind_set_integer(L, "limit", stats->limit);
+  bind_set_integer(L, "in_use", stats->in_use);
+  bind_set_integer(L, "waiting", stats->waiting);
+  bind_set_integer(L, "keys", stats->keys);
+  bind_set_integer(L, "admitted", stats->admitted);
+  bind_set_integer(L, "dropped", stats->dropped);
+  bind_set_integer(L, "unused", stats->unused);
   lua_pushboolean(L, stats->closed);
   lua_setfield(L, -2, "closed");
   push_verdicts(L, stats->refused, WEIR_FULL);
@@ -80,19 +65,19 @@ static int push_stats(lua_State *L, const weir_stats *stats) {
 
 static void push_key(lua_State *L, const weir_key_info *info) {
   lua_createtable(L, 0, 8);
-  set_string(L, "key", info->label);
-  if (info->limit) set_integer(L, "limit", info->limit);
-  set_integer(L, "in_use", info->in_use);
-  set_integer(L, "waiting", info->waiting);
-  set_integer(L, "admitted", info->admitted);
-  set_integer(L, "refused", info->refused);
+  bind_set_string(L, "key", info->label);
+  if (info->limit) bind_set_integer(L, "limit", info->limit);
+  bind_set_integer(L, "in_use", info->in_use);
+  bind_set_integer(L, "waiting", info->waiting);
+  bind_set_integer(L, "admitted", info->admitted);
+  bind_set_integer(L, "refused", info->refused);
 }
 
 static void set_quota(lua_State *L, const weir_quota *quota) {
-  if (quota->left <= WEIR_PERMITS_MAX) set_integer(L, "left", quota->left);
+  if (quota->left <= WEIR_PERMITS_MAX) bind_set_integer(L, "left", quota->left);
   if (quota->retry_ns != WEIR_NEVER)
-    set_seconds(L, "retry_after", quota->retry_ns);
-  set_seconds(L, "reset_after", quota->reset_ns);
+    bind_set_seconds(L, "retry_after", quota->retry_ns);
+  bind_set_seconds(L, "reset_after", quota->reset_ns);
 }
 
 static int push_key_stats(lua_State *L, weir_lua *W, weir_limiter limiter,
@@ -133,7 +118,7 @@ static int limiter_stats(lua_State *L) {
   push_stats(L, &stats);
   bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
   lua_setfield(L, -2, "name");
-  set_integer(L, "id", self->handle);
+  bind_set_integer(L, "id", self->handle);
   return 1;
 }
 

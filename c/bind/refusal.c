@@ -16,35 +16,20 @@ Limit what runs at once.
 static const char REFUSAL; /* registry key of the metatable */
 static const char SOURCE;  /* key in the object: the limiter object */
 
-static void set_string(lua_State *L, const char *key, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-}
-
-static void set_integer(lua_State *L, const char *key, uint32_t n) {
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, key);
-}
-
-static void set_seconds(lua_State *L, const char *key, uint64_t ns) {
-  bind_push_seconds(L, ns);
-  lua_setfield(L, -2, key);
-}
-
 /* Pushes nil and an object with what every refusal has. */
 static void push_object(lua_State *L, weir_verdict verdict,
                         uint64_t waited_ns) {
   lua_pushnil(L);
   lua_createtable(L, 0, 8);
-  set_string(L, "code", weir_verdict_name(verdict));
-  set_seconds(L, "waited", waited_ns);
+  bind_set_string(L, "code", weir_verdict_name(verdict));
+  bind_set_seconds(L, "waited", waited_ns);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &REFUSAL);
   lua_setmetatable(L, -2);
 }
 
 int bind_refuse(lua_State *L, weir_verdict verdict, const char *what) {
   push_object(L, verdict, 0);
-  set_string(L, "what", what);
+  bind_set_string(L, "what", what);
   return 2;
 }
 
@@ -55,12 +40,13 @@ static void push_rate(lua_State *L, const weir_rate *rate) {
 }
 
 static void set_config(lua_State *L, const weir_config *config) {
-  if (config->concurrent) set_integer(L, "limit", config->concurrent);
+  if (config->concurrent) bind_set_integer(L, "limit", config->concurrent);
   if (config->rate.count) {
     push_rate(L, &config->rate);
     lua_setfield(L, -2, "rate");
   }
-  if (config->queue != WEIR_UNBOUNDED) set_integer(L, "queue", config->queue);
+  if (config->queue != WEIR_UNBOUNDED)
+    bind_set_integer(L, "queue", config->queue);
 }
 
 /* When the same would be admitted, if that can be said. */
@@ -70,7 +56,7 @@ static void set_retry(lua_State *L, weir_lua *W, weir_limiter limiter,
   uint64_t now = bind_now(W, weir_limiter_timed(W->space, limiter));
   if (weir_limiter_quota(W->space, limiter, request, now, &quota) == 0 &&
       quota.retry_ns != WEIR_NEVER)
-    set_seconds(L, "retry_after", quota.retry_ns);
+    bind_set_seconds(L, "retry_after", quota.retry_ns);
 }
 
 int bind_limiter_refuse(lua_State *L, weir_lua *W,
@@ -91,13 +77,13 @@ int bind_limiter_refuse(lua_State *L, weir_lua *W,
     request.key_size = (uint32_t)size;
     lua_setfield(L, -2, "key");
   }
-  set_integer(L, "cost", request.cost);
+  bind_set_integer(L, "cost", request.cost);
   weir_limiter_config(W->space, limiter->handle, &config);
   set_config(L, &config);
   if (config.adaptive.algorithm != WEIR_STATIC &&
       weir_key_inspect(W->space, limiter->handle, request.key, request.key_size,
                        &key) == 0)
-    set_integer(L, "limit", key.limit);
+    bind_set_integer(L, "limit", key.limit);
   set_retry(L, W, limiter->handle, &request);
   return 2;
 }

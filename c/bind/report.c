@@ -156,11 +156,6 @@ static const char EXPLANATION; /* registry key of the metatable */
 
 static const char *const BOUNDS[] = { NULL, "others", "permits", "rate" };
 
-static void set_string(lua_State *L, const char *key, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-}
-
 /* Sets a field to the string on top (popped), unless it is empty. */
 static void set_text(lua_State *L, const char *key) {
   if (lua_rawlen(L, -1))
@@ -193,7 +188,8 @@ static void push_entry(lua_State *L, weir_lua *W,
                        const weir_ticket_info *info) {
   uint64_t now = bind_now(W, true);
   lua_createtable(L, 0, 10);
-  set_string(L, "state", info->state == WEIR_QUEUED ? "waiting" : "holding");
+  bind_set_string(L, "state",
+                  info->state == WEIR_QUEUED ? "waiting" : "holding");
   bind_push_limiter_label(L, info->limiter);
   lua_setfield(L, -2, "limiter");
   lua_pushstring(L, info->key);
@@ -204,7 +200,7 @@ static void push_entry(lua_State *L, weir_lua *W,
   lua_setfield(L, -2, "seconds");
   bind_push_fiber_name(L, W, info->cookie);
   lua_setfield(L, -2, "who");
-  if (BOUNDS[info->bound]) set_string(L, "bound_by", BOUNDS[info->bound]);
+  if (BOUNDS[info->bound]) bind_set_string(L, "bound_by", BOUNDS[info->bound]);
   set_places(L, W, info);
 }
 

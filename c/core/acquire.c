@@ -81,10 +81,10 @@ static bool find_place(weir_space *space, weir_ask *ask, uint64_t t) {
   return false;
 }
 
-bool weir_place_settle(weir_space *space, weir_ask *ask, bool *free,
+bool weir_place_settle(weir_space *space, weir_ask *ask, bool free,
                        uint64_t t) {
   const weir_limiter_record *limiter = weir_limiter_at(space, ask->limiter);
-  if (*free && !ask->instance) ask->instance = limiter->instance;
+  if (free && !ask->instance) ask->instance = limiter->instance;
   return find_place(space, ask, t);
 }
 
@@ -223,7 +223,7 @@ int weir_acquire(weir_port *port, weir_limiter handle,
   verdict = weir_relent(limiter, verdict, &free);
   if (verdict != WEIR_ADMITTED && verdict != WEIR_WAITING)
     return weir_refuse(space, &ask, verdict);
-  if (!weir_place_settle(space, &ask, &free, t))
+  if (!weir_place_settle(space, &ask, free, t))
     return weir_refuse(space, &ask, WEIR_EXHAUSTED);
   return verdict == WEIR_WAITING ? enqueue(port, &ask, now, t, out)
                                  : admit(port, &ask, free, now, t, out);
@@ -247,6 +247,7 @@ static uint32_t instance_of(const weir_space *space, weir_limiter handle,
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   weir_hash hash;
   if (!limiter || !request->key) return limiter ? limiter->instance : 0;
+  if (request->key_size > WEIR_KEY_MAX) return 0;
   hash = weir_hash_bytes(space->seed, request->key, request->key_size);
   return weir_keys_find(space, (uint32_t)handle, &hash);
 }

@@ -28,9 +28,9 @@ weir_verdict weir_relent(const weir_limiter_record *limiter,
                          weir_verdict verdict, bool *free);
 
 /* Finds or makes all that an admitted or waiting request needs besides its
-** ticket; *free may become true. false: no memory, or no key left. */
-bool weir_place_settle(weir_space *space, weir_ask *ask, bool *free,
-                       uint64_t t);
+** ticket. `free`: it shall hold nothing, and needs no key of its own. false: no
+** memory, or no key left. */
+bool weir_place_settle(weir_space *space, weir_ask *ask, bool free, uint64_t t);
 
 /* A key that was made for nothing, and has no ticket, is as if it never was. */
 void weir_place_leave(weir_space *space, const weir_ask *ask);

@@ -11,8 +11,8 @@ static const weir_limiter_record *limiter_of(const weir_space *space,
 
 static bool is_sound(const weir_request *request) {
   return request->cost <= WEIR_PERMITS_MAX &&
-         request->key_size <= WEIR_KEY_MAX &&
-         request->flow_size <= WEIR_KEY_MAX &&
+         (!request->key || request->key_size <= WEIR_KEY_MAX) &&
+         (!request->flow || request->flow_size <= WEIR_KEY_MAX) &&
          request->priority >= WEIR_PRIORITY_MIN &&
          request->priority <= WEIR_PRIORITY_MAX;
 }

@@ -38,6 +38,14 @@ static inline uint64_t weir_clock_tick(weir_clock *clock, uint64_t now) {
   return t;
 }
 
+/* What this clock said when a caller's said `then`, which is past; 0, which is
+** long ago, if a caller's did so before it was set. */
+static inline uint64_t weir_clock_then(const weir_clock *clock, uint64_t then) {
+  if (then > clock->last) return 0;
+  return then < WEIR_NEVER - 1 - clock->ahead ? then + clock->ahead
+                                              : WEIR_NEVER - 1;
+}
+
 /* When a caller's clock will say what this one says at `t`. */
 static inline uint64_t weir_clock_back(const weir_clock *clock, uint64_t t) {
   if (t == WEIR_NEVER) return t;

@@ -102,7 +102,7 @@ static inline void weir_instance_refund(weir_space *space,
   limiter->in_use -= ticket->cost;
   if (unused && weir_meter_on(&limiter->meter))
     weir_meter_give(&limiter->meter, &instance->rate, ticket->cost,
-                    weir_clock_at(&space->clock, ticket->since), t);
+                    weir_clock_then(&space->clock, ticket->since), t);
 }
 
 /* --- tickets --------------------------------------------------------------- */

@@ -87,7 +87,7 @@ static weir_verdict judge_all(const weir_space *space, gathering *all,
     if (verdict == WEIR_WAITING && waits == all->count) waits = i;
     if (verdict != WEIR_ADMITTED && verdict != WEIR_WAITING) return verdict;
   }
-  all->blocker = waits % all->count;
+  all->blocker = waits < all->count ? waits : 0;
   if (waits == all->count) return WEIR_ADMITTED;
   return weir_ask_refusal(space, &all->asks[waits], now);
 }
@@ -108,7 +108,7 @@ static uint32_t new_member(const weir_port *port, gathering *all, uint32_t i,
   weir_space *space = port->space;
   weir_ask *ask = &all->asks[i];
   uint32_t index;
-  if (!weir_place_settle(space, ask, &all->free[i], t)) return 0;
+  if (!weir_place_settle(space, ask, all->free[i], t)) return 0;
   if (!weir_ticket_reserve(port, timed)) {
     weir_place_leave(space, ask);
     return 0;
@@ -142,7 +142,7 @@ static uint32_t new_group(const weir_port *port, gathering *all, bool waits,
                           bool timed, uint64_t now, uint64_t t) {
   weir_space *space = port->space;
   const weir_ask *blocker = &all->asks[all->blocker];
-  uint32_t made[WEIR_ALL_MAX], i;
+  uint32_t made[WEIR_ALL_MAX] = { 0 }, i;
   pin(space, all);
   for (i = 0; i < all->count; i++)
     if (!(made[i] = new_member(port, all, i, timed, now, t))) break;

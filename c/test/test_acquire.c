@@ -139,7 +139,9 @@ TEST(the_largest_limit_does_not_overflow) {
 
 TEST(a_queue_without_places_makes_nobody_wait) {
   world w;
-  world_open_with(&w, (weir_config){ .concurrent = 1, .queue = 0, .timeout_ns = WEIR_NEVER });
+  world_open_with(
+      &w,
+      (weir_config){ .concurrent = 1, .queue = 0, .timeout_ns = WEIR_NEVER });
   HOLD(&w, 1);
   REFUSED(&w, 1, WEIR_FULL);
   CHECK_EQ(world_stats(&w).refused[WEIR_FULL], 1);
@@ -149,7 +151,9 @@ TEST(a_queue_without_places_makes_nobody_wait) {
 TEST(a_queue_takes_as_many_as_it_has_places) {
   world w;
   weir_ticket held, first;
-  world_open_with(&w, (weir_config){ .concurrent = 1, .queue = 2, .timeout_ns = WEIR_NEVER });
+  world_open_with(
+      &w,
+      (weir_config){ .concurrent = 1, .queue = 2, .timeout_ns = WEIR_NEVER });
   held = HOLD(&w, 1);
   first = WAIT(&w, 1);
   WAIT(&w, 1);
@@ -166,7 +170,9 @@ TEST(a_queue_takes_as_many_as_it_has_places) {
 TEST(a_canceled_waiter_leaves_its_place_to_another) {
   world w;
   weir_ticket waits;
-  world_open_with(&w, (weir_config){ .concurrent = 1, .queue = 1, .timeout_ns = WEIR_NEVER });
+  world_open_with(
+      &w,
+      (weir_config){ .concurrent = 1, .queue = 1, .timeout_ns = WEIR_NEVER });
   HOLD(&w, 1);
   waits = WAIT(&w, 1);
   REFUSED(&w, 1, WEIR_FULL);
@@ -187,7 +193,9 @@ TEST(a_peek_changes_and_counts_nothing) {
   static const uint32_t costs[] = { 0, 1, 2, 3, WEIR_PERMITS_MAX + 1 };
   world w;
   weir_stats before, after;
-  world_open_with(&w, (weir_config){ .concurrent = 2, .queue = 0, .timeout_ns = WEIR_NEVER });
+  world_open_with(
+      &w,
+      (weir_config){ .concurrent = 2, .queue = 0, .timeout_ns = WEIR_NEVER });
   HOLD(&w, 1);
   before = world_stats(&w);
   for (unsigned i = 0; i < sizeof costs / sizeof *costs; i++)

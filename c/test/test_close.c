@@ -201,7 +201,8 @@ TEST(a_drain_that_may_not_wait_is_refused) {
 
 TEST(a_drain_ignores_the_limiters_timeout) {
   world w;
-  world_open_with(&w, (weir_config){ .concurrent = 1, .queue = 0, .timeout_ns = 100 });
+  world_open_with(
+      &w, (weir_config){ .concurrent = 1, .queue = 0, .timeout_ns = 100 });
   HOLD(&w, 1);
   DRAIN(&w, 0, WEIR_WAITING);
   CHECK_EQ(weir_deadline(w.port), WEIR_NEVER);

@@ -213,13 +213,17 @@ TEST(a_request_waits_as_configured_unless_it_says) {
     { WEIR_NEVER - WORLD_START - 1, 0, WEIR_NEVER - 1 },
   };
   for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
-    check_timeout((weir_config){ .concurrent = 1, .queue = WEIR_UNBOUNDED, .timeout_ns = cases[i].timeout_ns },
+    check_timeout((weir_config){ .concurrent = 1,
+                                 .queue = WEIR_UNBOUNDED,
+                                 .timeout_ns = cases[i].timeout_ns },
                   REQUEST(.deadline = cases[i].deadline), cases[i].wanted);
 }
 
 TEST(a_deadline_that_has_come_is_a_timeout_at_once) {
   world w;
-  world_open_with(&w, (weir_config){ .concurrent = 1, .queue = WEIR_UNBOUNDED, .timeout_ns = 0 });
+  world_open_with(&w, (weir_config){ .concurrent = 1,
+                                     .queue = WEIR_UNBOUNDED,
+                                     .timeout_ns = 0 });
   HOLD(&w, 1);
   REFUSED(&w, 1, WEIR_TIMEOUT);
   world_acquire(HERE, &w, REQUEST(.deadline = WORLD_START), WEIR_TIMEOUT);

@@ -5,7 +5,7 @@
 #include "world.h"
 
 TEST(a_new_limiter_has_counted_nothing) {
-  static const weir_stats wanted = { .limit = 3 };
+  static const weir_stats wanted = { .limit = 3, .changes = 1 };
   world w;
   weir_stats stats;
   world_open(&w, 3);
@@ -18,20 +18,25 @@ TEST(each_decision_is_counted_once_under_its_verdict) {
   static const weir_stats wanted = {
     .limit = 2,
     .in_use = 2,
-    .admitted = 3,
+    .changes = 1,
+    .admitted = 4,
     .dropped = 1,
+    .unused = 1,
     .refused = { [WEIR_FULL] = 1,
                  [WEIR_TIMEOUT] = 1,
                  [WEIR_CLOSED] = 2,
                  [WEIR_CANCELED] = 1,
                  [WEIR_IMPOSSIBLE] = 1 },
-    .wait = { 1000, 1000, 1000, 1000 },
+    .wait = { 0, 1000, 1000, 1000 },
     .closed = true,
   };
   world w;
   weir_stats stats;
   weir_ticket held;
-  world_open_with(&w, (weir_config){ .concurrent = 2, .queue = 3, .timeout_ns = WEIR_NEVER });
+  world_open_with(
+      &w,
+      (weir_config){ .concurrent = 2, .queue = 3, .timeout_ns = WEIR_NEVER });
+  RELEASE_AS(&w, HOLD(&w, 1), WEIR_UNUSED);
   held = HOLD(&w, 2);
   CANCEL(&w, WAIT(&w, 1));
   WAIT(&w, 1);
@@ -81,6 +86,63 @@ TEST(counts_go_on_across_a_new_config) {
   world_set_limit(&w, 2);
   CHECK_EQ(world_stats(&w).admitted, 1);
   CHECK_EQ(world_stats(&w).limit, 2);
+  world_close(&w);
+}
+
+TEST(every_config_is_a_change) {
+  world w;
+  weir_config config = WEIR_CONFIG_INIT;
+  weir_limiter again;
+  world_open(&w, 1);
+  world_set_limit(&w, 2);
+  world_set_limit(&w, 2);
+  CHECK_EQ(world_stats(&w).changes, 3);
+  CHECK_EQ(weir_limiter_open(w.space, "api", &config, w.now, &w.limiter), 0);
+  CHECK_EQ(world_stats(&w).changes, 1);
+  CHECK_EQ(weir_limiter_open(w.space, "api", &config, w.now, &again), 0);
+  CHECK_EQ(world_stats(&w).changes, 2);
+  config.concurrent = 0;
+  CHECK_EQ(weir_limiter_set(w.space, w.limiter, &config, w.now), WEIR_E_CONFIG);
+  CHECK_EQ(world_stats(&w).changes, 2);
+  world_close(&w);
+}
+
+TEST(counts_are_of_all_keys_and_only_the_known_ones_are_keys) {
+  world w;
+  weir_stats stats;
+  world_open(&w, 1);
+  RELEASE_AS(&w, ASK(&w, WEIR_ADMITTED, KEY("a")), WEIR_UNUSED);
+  ASK(&w, WEIR_ADMITTED, KEY("b"));
+  ASK(&w, WEIR_WAITING, KEY("b"));
+  ASK(&w, WEIR_FULL, KEY("b"), .try_only = true);
+  HOLD(&w, 1);
+  stats = world_stats(&w);
+  CHECK_EQ(stats.admitted, 3);
+  CHECK_EQ(stats.in_use, 2);
+  CHECK_EQ(stats.waiting, 1);
+  CHECK_EQ(stats.unused, 1);
+  CHECK_EQ(stats.refused[WEIR_FULL], 1);
+  CHECK(stats.keys == 1 || stats.keys == 2); /* "a" may be known yet */
+  world_close(&w);
+}
+
+TEST(a_limiter_tells_its_name) {
+  static const char longest[WEIR_NAME_MAX + 2] =
+      "0123456789012345678901234567890123456789012345678901234567890123";
+  weir_config config = WEIR_CONFIG_INIT;
+  world w;
+  weir_limiter named;
+  world_open(&w, 1);
+  CHECK_TEXT(weir_limiter_name(w.space, w.limiter), "");
+  CHECK_EQ(weir_limiter_open(w.space, longest + 1, &config, w.now, &named), 0);
+  CHECK_TEXT(weir_limiter_name(w.space, named), longest + 1);
+  CHECK_EQ(weir_limiter_open(w.space, longest, &config, w.now, &w.limiter),
+           WEIR_E_CONFIG);
+  CHECK(weir_limiter_name(w.space, w.limiter) == NULL);
+  CHECK_EQ(weir_limiter_close(w.space, named, w.now), 0);
+  CHECK_TEXT(weir_limiter_name(w.space, named), longest + 1);
+  CHECK_EQ(weir_limiter_drop(w.space, named), 0);
+  CHECK(weir_limiter_name(w.space, named) == NULL);
   world_close(&w);
 }
 
@@ -176,6 +238,30 @@ TEST(those_who_were_refused_do_not_count_as_waits) {
   WAIT_UNTIL(&w, 1, 5000);
   world_advance(&w, 5000);
   CHECK_EQ(world_stats(&w).wait.max, 0);
+  world_close(&w);
+}
+
+TEST(waits_are_told_as_a_histogram) {
+  static const uint64_t bounds[] = { 0, 9, 10, 31, 2000, UINT64_MAX };
+  static const uint64_t wanted[] = { 4, 4, 5, 6, 7, 7 };
+  uint64_t counts[6], sum, count;
+  world w;
+  world_open(&w, 1);
+  wait_for(&w, 0);
+  wait_for(&w, 10);
+  wait_for(&w, 31);
+  wait_for(&w, 1000);
+  CHECK_EQ(
+      weir_limiter_waits(w.space, w.limiter, bounds, counts, 6, &sum, &count),
+      0);
+  for (int i = 0; i < 6; i++) CHECK_EQ(counts[i], wanted[i]);
+  CHECK_EQ(sum, 1041);
+  CHECK_EQ(count, 7);
+  CHECK_EQ(
+      weir_limiter_waits(w.space, w.limiter, bounds, counts, 0, &sum, &count),
+      0);
+  CHECK_EQ(weir_limiter_waits(w.space, 99, bounds, counts, 6, &sum, &count),
+           WEIR_E_STALE);
   world_close(&w);
 }
 
