@@ -205,23 +205,23 @@ static void push_entry(lua_State *L, weir_lua *W,
 }
 
 /* Whether a ticket is one to tell of. */
-static bool is_asked(lua_State *L, const weir_ticket_info *info,
-                     const bind_limiter *limiter, int key) {
+static bool is_asked(const weir_ticket_info *info, const bind_limiter *limiter,
+                     const uint64_t *key) {
   if (!info->limiter || !info->cost) return false;
   if (!limiter) return true;
   if (info->limiter != limiter->handle) return false;
-  return !key || strcmp(info->key, lua_tostring(L, key)) == 0;
+  return !key || (*key && info->key_id == *key);
 }
 
-/* Pushes the list; `key`: stack index of a label, or 0. */
+/* Pushes the list; `key`: the id of a key, or NULL for all. */
 static int push_explanation(lua_State *L, weir_lua *W,
-                            const bind_limiter *limiter, int key) {
+                            const bind_limiter *limiter, const uint64_t *key) {
   weir_ticket_info info;
   uint32_t cursor = 0;
   lua_Integer count = 0;
   lua_newtable(L);
   while (weir_ticket_walk(W->port, &cursor, bind_now(W, false), &info)) {
-    if (!is_asked(L, &info, limiter, key)) continue;
+    if (!is_asked(&info, limiter, key)) continue;
     push_entry(L, W, &info);
     lua_rawseti(L, -2, ++count);
   }
@@ -240,7 +240,7 @@ begin), `cost`, `seconds` since then, `who` ("task 3 (crawl.lua:12)"), `at`
 `bound_by`: "permits", "rate", or "others" who go first
 */
 static int explain(lua_State *L) {
-  return push_explanation(L, bind_self(L), NULL, 0);
+  return push_explanation(L, bind_self(L), NULL, NULL);
 }
 
 /***
@@ -259,12 +259,10 @@ static int limiter_explain(lua_State *L) {
   weir_key_info info;
   uint32_t size;
   const void *key;
-  if (lua_isnoneornil(L, 2)) return push_explanation(L, W, self, 0);
+  if (lua_isnoneornil(L, 2)) return push_explanation(L, W, self, NULL);
   key = bind_check_key(L, 2, "limiter:explain", "the key", &size);
   weir_key_inspect(W->space, self->handle, key, size, &info);
-  lua_settop(L, 2);
-  lua_pushstring(L, info.label);
-  return push_explanation(L, W, self, 3);
+  return push_explanation(L, W, self, &info.id);
 }
 
 /* A field of an entry as text, which stays on the stack; NULL: absent. */

@@ -50,7 +50,7 @@ uint32_t weir_ticket_asked(const weir_port *port, const weir_ask *ask,
 void weir_ticket_due(const weir_port *port, uint32_t index, uint64_t time) {
   weir_space *space = port->space;
   weir_heap_add(&weir_port_at(space, port->index)->deadlines, &space->tickets,
-                index, time);
+                index, time, weir_ticket_at(space, index)->arrival);
 }
 
 /* --- places --------------------------------------------------------------- */

@@ -42,7 +42,8 @@ static weir_verdict verdict_aside(const weir_space *space,
              : WEIR_WAITING;
 }
 
-/* Puts a waiter aside, where it keeps what its flow hashes to. */
+/* Puts a waiter aside, where it keeps what its flow hashes to; in a queue without
+** turns that is not kept. */
 static void put_aside(weir_space *space, uint32_t index) {
   weir_ticket_record *ticket = weir_ticket_at(space, index);
   uint64_t flow =
@@ -69,7 +70,8 @@ static void move(weir_space *space, uint32_t from, uint32_t to, uint64_t now) {
   next->aside = 0;
   next->time = deadline;
   weir_queue_add(space, to, &place);
-  if (due) weir_heap_add(deadlines, &space->tickets, to, deadline);
+  if (due)
+    weir_heap_add(deadlines, &space->tickets, to, deadline, next->arrival);
   weir_instance_arm(space, next->instance, weir_clock_at(&space->clock, now));
 }
 

@@ -86,8 +86,8 @@ bool weir_heap_reserve(weir_heap *heap, const weir_allocator *allocator,
 }
 
 void weir_heap_add(weir_heap *heap, const weir_slab *slab, uint32_t record,
-                   uint64_t time) {
-  weir_heap_entry entry = { time, record, heap->order++ };
+                   uint64_t time, uint32_t order) {
+  weir_heap_entry entry = { time, record, order };
   sift_up(heap, slab, heap->count++, entry);
 }
 

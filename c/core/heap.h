@@ -2,9 +2,9 @@
 ** heap.h - records in order of time: an implicit 4-ary min-heap.
 **
 ** Four children share a cache line, which halves the lines a sift touches
-** against a binary heap. Equal times leave in the order they came. Each record
-** knows its place, in a field that the heap is told of, so that moving or
-** removing any one is O(log n).
+** against a binary heap. Equal times leave in the order they are given. Each
+** record knows its place, in a field that the heap is told of, so that moving
+** or removing any one is O(log n).
 */
 #ifndef WEIR_CORE_HEAP_H
 #define WEIR_CORE_HEAP_H
@@ -14,14 +14,13 @@
 typedef struct weir_heap_entry {
   uint64_t time;   /* ns */
   uint32_t record; /* index of the record whose place field points back here */
-  uint32_t order;  /* of coming; compared by difference, so it may wrap */
+  uint32_t order;  /* among equal times; compared by difference: it may wrap */
 } weir_heap_entry;
 
 typedef struct weir_heap {
   weir_heap_entry *entries; /* entries[0] is the earliest */
   uint32_t capacity;        /* entries */
   uint32_t count;           /* entries in use */
-  uint32_t order;           /* the next newcomer's */
   uint32_t field;           /* offset of the records' place field, a uint32_t:
                                from 1; 0: in no heap */
 } weir_heap;
@@ -35,10 +34,9 @@ bool weir_heap_reserve(weir_heap *heap, const weir_allocator *allocator,
 
 /* Adds a record that is in no heap; reserve made sure there is room. */
 void weir_heap_add(weir_heap *heap, const weir_slab *slab, uint32_t record,
-                   uint64_t time);
+                   uint64_t time, uint32_t order);
 
-/* Gives a record that is in the heap another time; among equals it stays where
-** its coming put it. */
+/* Gives a record that is in the heap another time; its order stays. */
 void weir_heap_move(weir_heap *heap, const weir_slab *slab, uint32_t record,
                     uint64_t time);
 

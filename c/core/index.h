@@ -2,9 +2,12 @@
 ** index.h - finds records by whose they are and the hash of their key.
 **
 ** Linear hashing (Litwin 1980): the table grows by one bucket at a time, with
-** the records, so no insertion ever pays for all others. A bucket is the index
-** of its first record, 4 bytes; the records of a bucket are linked by
-** record.next. There is about one bucket a record.
+** the records, so no insertion ever pays for all others. A bucket is a cache
+** line long. Beside each record stands the part of its hash that decides about
+** its bucket, now and later, so that neither looking for a record nor growing
+** has to read other records. Records that find no place in their bucket are
+** linked to it by record.next, and a bit in the bucket tells whether it is
+** worth going through them.
 */
 #ifndef WEIR_CORE_INDEX_H
 #define WEIR_CORE_INDEX_H
@@ -14,14 +17,31 @@
 
 /* How a record that can be found begins. */
 typedef struct weir_entry {
-  weir_record record; /* record.next: the next in its bucket */
+  weir_record record; /* record.next: see above */
   weir_hash hash;     /* of its key */
   uint32_t owner;     /* index of whose it is: keys of others are others */
   uint32_t tickets;   /* the record's own use: how many tickets it has */
 } weir_entry;
 
+typedef struct weir_slot {
+  uint32_t tag;    /* of its owner and hash */
+  uint32_t record; /* index */
+} weir_slot;
+
+enum {
+  WEIR_INDEX_SLOTS = 7, /* of a bucket */
+  WEIR_INDEX_LOAD = 5   /* records of a bucket, on average */
+};
+
+typedef struct weir_bucket {
+  uint16_t count;  /* slots in use */
+  uint16_t others; /* a bit for what the tags of those in no slot begin with */
+  uint32_t more;   /* the first record that is in no slot; 0: none */
+  weir_slot slots[WEIR_INDEX_SLOTS];
+} weir_bucket;
+
 typedef struct weir_index {
-  uint32_t *buckets; /* first record of each; 0: empty */
+  weir_bucket *buckets;
   uint32_t capacity; /* of the array */
   uint32_t used;     /* buckets; 0: none yet */
   uint32_t mask;     /* 2^n - 1, the least that is no less than used - 1 */

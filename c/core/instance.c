@@ -149,11 +149,13 @@ static weir_verdict verdict_of_head(const weir_space *space, uint32_t head,
 ** given up instead. */
 static bool sheds(weir_space *space, uint32_t index, uint64_t now, uint64_t t) {
   const weir_instance_record *instance = weir_instance_at(space, index);
-  const weir_shed *shed = &weir_limiter_of(space, instance)->config.shed;
+  const weir_config *config = &weir_limiter_of(space, instance)->config;
+  const weir_shed *shed = &config->shed;
   uint32_t oldest;
   uint64_t waited;
   bool last;
-  if (!instance->control || (!shed->codel && !shed->lifo)) return false;
+  if (!instance->control || config->dry_run || (!shed->codel && !shed->lifo))
+    return false;
   oldest = weir_queue_oldest(space, index);
   waited = weir_elapsed(weir_ticket_at(space, oldest)->since, now);
   last = weir_queue_at(space, instance->queue)->waiting == 1;

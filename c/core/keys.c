@@ -194,7 +194,7 @@ void weir_keys_leave(weir_space *space, uint32_t index) {
   uint64_t t = weir_clock_at(&space->clock, space->clock.last);
   if (instance->idle) return;
   weir_heap_add(&limiter->idle, &space->instances, index,
-                idle_at(space, index, t));
+                idle_at(space, index, t), 0);
 }
 
 void weir_keys_free_all(weir_space *space, uint32_t index) {

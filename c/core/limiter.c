@@ -96,7 +96,8 @@ static bool make_timed(weir_space *space, uint32_t limiter) {
     if (!weir_heap_reserve(deadlines, &space->allocator, deadlines->count + 1))
       return false;
     weir_heap_add(deadlines, &space->tickets, waiter,
-                  weir_ticket_at(space, waiter)->time);
+                  weir_ticket_at(space, waiter)->time,
+                  weir_ticket_at(space, waiter)->arrival);
   }
   return true;
 }
@@ -192,19 +193,16 @@ static void refuse_queues(weir_space *space, uint32_t limiter, uint64_t now) {
   }
 }
 
-/* Refuses who waits for a limiter in another one's queue, and lets go there who
-** was behind. */
+/* Refuses who waits for a limiter in other queues, and then, for one of those
+** that are left might move to this one's, lets go there who was behind. */
 static void refuse_asides(weir_space *space, uint32_t limiter, uint64_t now) {
   for (uint32_t i = 1; i < space->tickets.used; i++) {
     const weir_ticket_record *ticket = weir_ticket_at(space, i);
-    uint32_t where;
-    if (!weir_slab_live(&space->tickets, i) || !ticket->aside ||
-        weir_instance_at(space, ticket->instance)->entry.owner != limiter)
-      continue;
-    where = weir_ticket_at(space, weir_group_waiter(space, i))->instance;
-    weir_ticket_decide(space, i, WEIR_CLOSED, now);
-    weir_instance_pump(space, where, now);
+    if (weir_slab_live(&space->tickets, i) && ticket->aside &&
+        weir_instance_at(space, ticket->instance)->entry.owner == limiter)
+      weir_ticket_decide(space, i, WEIR_CLOSED, now);
   }
+  weir_pump_all(space, 0, now);
 }
 
 int weir_limiter_close(weir_space *space, weir_limiter handle, uint64_t now) {

@@ -50,10 +50,18 @@ static uint32_t waiting_for(const weir_space *space, uint32_t index) {
   return queue ? weir_queue_at(space, queue)->waiting : 0;
 }
 
+static uint64_t id_of_key(const weir_space *space, uint32_t index) {
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  return index == weir_limiter_of(space, instance)->instance
+             ? 0
+             : weir_slab_handle(&space->instances, index);
+}
+
 static void inspect_key(const weir_space *space, uint32_t index,
                         weir_key_info *out) {
   const weir_instance_record *instance = weir_instance_at(space, index);
   memcpy(out->label, instance->label, sizeof out->label);
+  out->id = id_of_key(space, index);
   out->limit = weir_instance_limit(space, index);
   out->in_use = instance->in_use;
   out->waiting = waiting_for(space, index);
@@ -215,10 +223,12 @@ static void inspect(const weir_space *space, uint32_t index, uint64_t now,
       weir_slab_handle(&space->tickets, weir_group_leader(space, index));
   out->limiter = 0;
   out->key[0] = 0;
+  out->key_id = 0;
   if (ticket->instance) {
     instance = weir_instance_at(space, ticket->instance);
     out->limiter = weir_slab_handle(&space->limiters, instance->entry.owner);
     memcpy(out->key, instance->label, sizeof out->key);
+    out->key_id = id_of_key(space, ticket->instance);
   }
   out->cookie = ticket->cookie;
   out->since = ticket->since;

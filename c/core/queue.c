@@ -109,8 +109,9 @@ static uint32_t new_lane(weir_space *space, uint32_t queue_index,
   weir_lane_record *lane = weir_lane_at(space, index);
   weir_queue_record *queue = weir_queue_at(space, queue_index);
   weir_record record = lane->entry.record;
+  uint64_t flow = queue->order == WEIR_FAIR ? place->flow : 0;
   *lane = (weir_lane_record){
-    .entry = { record, hash_of_flow(place->flow), queue_index, 0 },
+    .entry = { record, hash_of_flow(flow), queue_index, 0 },
     .priority = place->priority,
   };
   link_lane(space, queue, index, before);
@@ -309,6 +310,24 @@ uint32_t weir_queue_oldest(const weir_space *space, uint32_t index) {
                                  : queue->tickets.first;
 }
 
+/* Whether a place goes before the first of each priority; without ageing that is
+** before the first of the highest. */
+static bool outranks_all(const weir_space *space,
+                         const weir_queue_record *queue,
+                         const weir_place *place, uint64_t aging_ns) {
+  uint32_t at = queue->first_lane;
+  do {
+    const weir_lane_record *lane = weir_lane_at(space, at);
+    const weir_ticket_record *head = weir_ticket_at(space, lane->tickets.first);
+    if (lane->priority == place->priority
+            ? !came_before(place->arrival, head->arrival)
+            : !outranks(place, head, aging_ns))
+      return false;
+    at = lane->next;
+  } while (at && aging_ns);
+  return true;
+}
+
 bool weir_queue_outruns(const weir_space *space, uint32_t index,
                         const weir_place *place) {
   const weir_ticket_record *head =
@@ -319,9 +338,8 @@ bool weir_queue_outruns(const weir_space *space, uint32_t index,
            came_before(place->arrival, head->arrival);
   case WEIR_LIFO: return came_before(head->arrival, place->arrival);
   case WEIR_PRIORITY:
-    if (head->priority != place->priority)
-      return outranks(place, head, config_of(space, index)->aging_ns);
-    return came_before(place->arrival, head->arrival);
+    return outranks_all(space, queue_of(space, index), place,
+                        config_of(space, index)->aging_ns);
   default:
     return newest_first(space, index)
                ? came_before(head->arrival, place->arrival)

@@ -40,7 +40,7 @@ typedef struct weir_ticket_record {
   uint64_t since;       /* ns: arrival, then decision */
   uint64_t time;        /* ns: the deadline while QUEUED (aside: no time, but
                             what its flow hashes to), then how long it waited */
-  uint32_t arrival;     /* number, over all queues; compared by difference */
+  uint32_t arrival;     /* number, over all waiters; compared by difference */
   uint32_t lane;        /* QUEUED: the lane it is in; 0: in none. READY: the
                             instance that decided about its group */
   uint32_t group;       /* the next that asks together with it, in a ring; 0:
@@ -70,9 +70,10 @@ typedef struct weir_instance_record {
   char label[WEIR_LABEL_MAX + 1]; /* see weir_key_info */
 } weir_instance_record;
 
-/* With its entry in the idle heap and its bucket in the index a key is */
+/* With its entry in the idle heap and its part of a bucket in the index a key
+** is */
 _Static_assert(sizeof(weir_instance_record) + sizeof(weir_heap_entry) +
-                       2 * sizeof(uint32_t) <=
+                       sizeof(weir_bucket) / WEIR_INDEX_LOAD <=
                    128,
                "at most 128 bytes");
 
@@ -155,7 +156,7 @@ struct weir_space {
   weir_allocator allocator;
   uint64_t seed[2]; /* of all hashes */
   weir_clock clock;
-  uint32_t arrivals; /* the newest ticket's arrival number */
+  uint32_t arrivals; /* the newest waiter's arrival number */
   weir_slab tickets;
   weir_slab instances;
   weir_slab queues;

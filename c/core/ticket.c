@@ -161,6 +161,7 @@ static int wait_for(const weir_port *port, uint32_t index, uint64_t deadline,
   weir_ticket_record *ticket = weir_ticket_at(port->space, index);
   ticket->state = WEIR_QUEUED;
   ticket->time = deadline;
+  ticket->arrival = ++port->space->arrivals;
   if (deadline != WEIR_NEVER) weir_ticket_due(port, index, deadline);
   *out = weir_slab_handle(&port->space->tickets, index);
   return WEIR_WAITING;

@@ -110,7 +110,7 @@ typedef enum weir_outcome {
 #define WEIR_PERMITS_MAX 2147483647u
 #define WEIR_NAME_MAX 63   /* bytes of a limiter's name */
 #define WEIR_KEY_MAX 65535 /* bytes of a key or a flow */
-#define WEIR_LABEL_MAX 23  /* bytes that are kept of a key, for people */
+#define WEIR_LABEL_MAX 15  /* bytes that are kept of a key, for people */
 #define WEIR_KEYS 65536    /* keys a limiter has at most, unless it says */
 #define WEIR_PER_MAX ((uint64_t)1 << 60) /* ns of a rate's period, 36 years */
 #define WEIR_PRIORITY_MIN (-16)
@@ -314,7 +314,8 @@ WEIR_API int weir_limiter_config(const weir_space *space, weir_limiter limiter,
                                  weir_config *out);
 
 /* Refuses all who wait and all who come (CLOSED), of every key; holders keep
-** their permits and release as usual. 0, also when closed before; WEIR_E_STALE. */
+** their permits and release as usual. 0, also when closed before;
+** WEIR_E_STALE. */
 WEIR_API int weir_limiter_close(weir_space *space, weir_limiter limiter,
                                 uint64_t now);
 
@@ -398,9 +399,9 @@ WEIR_API int weir_cancel(weir_port *port, weir_ticket ticket, uint64_t now);
 /*
 ** Refuses newcomers (CLOSED) and waits until nobody waits and everything is
 ** given back, of every key. As weir_acquire, for a ticket that holds nothing
-** and is in no statistics: ADMITTED (*out is 0) when idle already, WAITING, FULL, TIMEOUT;
-** or EXHAUSTED, and the limiter is not closed then. `request` may carry a
-** cookie, a deadline (0: none) and try_only.
+** and is in no statistics: ADMITTED (*out is 0) when idle already, WAITING,
+** FULL, TIMEOUT; or EXHAUSTED, and the limiter is not closed then. `request`
+** may carry a cookie, a deadline (0: none) and try_only.
 */
 WEIR_API int weir_drain(weir_port *port, weir_limiter limiter,
                         const weir_request *request, uint64_t now,
@@ -489,6 +490,8 @@ typedef struct weir_key_info {
   char label[WEIR_LABEL_MAX + 1]; /* the key's begin, fit to be read: what is
                                      no UTF-8 or a control is "?", and what was
                                      cut off ends in "~" */
+  uint64_t id;                    /* of the key, while it is known; 0: it is
+                                     not, or is none */
   uint32_t limit;                 /* permits now; 0: not limited */
   uint64_t in_use;                /* permits held or granted */
   uint32_t waiting;               /* tickets in its queue */
@@ -546,7 +549,8 @@ typedef struct weir_ticket_info {
   uint32_t cost;
   weir_state state;
   weir_bound bound;
-  char key[WEIR_LABEL_MAX + 1]; /* "": none */
+  char key[WEIR_LABEL_MAX + 1]; /* its label; "": none */
+  uint64_t key_id;              /* as in weir_key_info */
 } weir_ticket_info;
 
 /* 0 and *out; WEIR_E_STALE. Of a ticket for several limiters: the one it waits

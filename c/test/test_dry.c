@@ -1,4 +1,4 @@
-/* test_dry.c - a dry run admits everybody and counts what it would have said. */
+/* test_dry.c - a dry run admits everybody and counts what it would say. */
 #include "world.h"
 
 static weir_config dry(uint32_t concurrent, uint32_t queue) {

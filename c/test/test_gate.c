@@ -1,5 +1,4 @@
 /* test_gate.c - rates, as those who acquire meet them. */
-#include "choices.h"
 #include "world.h"
 
 #define MS ((uint64_t)1000000)

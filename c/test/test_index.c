@@ -77,19 +77,21 @@ static uint32_t next_of(const table *t, uint32_t record) {
   return at->entry.record.next;
 }
 
-/* What the chains are like. */
+/* What the buckets are like. */
 typedef struct shape {
   uint32_t records; /* in all buckets */
-  uint32_t longest; /* records in a bucket */
+  uint32_t longest; /* records of a bucket that are in no slot */
   double probes;    /* records a find looks at, on average, the right one too */
 } shape;
 
 static shape shape_of(const table *t) {
   shape s = { 0, 0, 0 };
   for (uint32_t i = 0; i < t->index.used; i++) {
-    uint32_t length = 0, record = t->index.buckets[i];
+    const weir_bucket *bucket = &t->index.buckets[i];
+    uint32_t length = 0, record = bucket->more;
     for (; record; record = next_of(t, record)) s.probes += ++length;
-    s.records += length;
+    s.probes += bucket->count;
+    s.records += length + bucket->count;
     if (length > s.longest) s.longest = length;
   }
   if (s.records) s.probes /= s.records;
@@ -256,8 +258,8 @@ TEST(chains_are_short) {
     add(&t, owner_of(i), hash_of(i));
     if (i % 5000 != 4999) continue;
     CHECK_EQ(shape_of(&t).records, i + 1);
-    CHECK(shape_of(&t).probes < 1.7);
-    CHECK(shape_of(&t).longest < 12);
+    CHECK(shape_of(&t).probes < 1.3);
+    CHECK(shape_of(&t).longest < 20);
   }
   table_close(&t);
 }
@@ -272,7 +274,7 @@ static void one_key(uint32_t step) {
   for (uint32_t i = 0; i < COUNT; i++)
     CHECK_EQ(find(&t, 1 + i * step, hash_of(0)), records[i]);
   CHECK(shape_of(&t).probes < 3);
-  CHECK(shape_of(&t).longest < 12);
+  CHECK(shape_of(&t).longest < 20);
   table_close(&t);
 }
 
@@ -284,35 +286,38 @@ TEST(one_key_of_many_owners_fills_no_bucket) {
 /* --- growth --------------------------------------------------------------- */
 
 /* How many of the first `count` buckets do not begin as they did. */
-static uint32_t changed(const table *t, const uint32_t *was, uint32_t count) {
+static uint32_t changed(const table *t, const weir_bucket *was,
+                        uint32_t count) {
   uint32_t changes = 0;
-  for (uint32_t i = 0; i < count; i++) changes += t->index.buckets[i] != was[i];
+  for (uint32_t i = 0; i < count; i++)
+    changes += t->index.buckets[i].count != was[i].count ||
+               t->index.buckets[i].more != was[i].more;
   return changes;
 }
 
 /* The bucket that is split and the one that gets the record. */
 TEST(adding_one_touches_two_buckets_at_most) {
   enum { COUNT = 3000 };
-  static uint32_t was[COUNT];
+  static weir_bucket was[COUNT];
   table t;
   table_open(&t);
   for (uint32_t i = 0; i < COUNT; i++) {
     uint32_t used = t.index.used;
     if (used) memcpy(was, t.index.buckets, used * sizeof was[0]);
     add(&t, 1, hash_of(i));
-    CHECK_EQ(t.index.used, used + 1);
+    CHECK(t.index.used - used <= 1);
     CHECK(changed(&t, was, used) <= 2);
   }
   table_close(&t);
 }
 
-TEST(a_bucket_a_record_and_not_much_memory_more) {
+TEST(a_bucket_for_five_records_and_not_much_memory_more) {
   table t;
   table_open(&t);
   for (uint32_t i = 0; i < MANY; i++) {
     add(&t, 1, hash_of(i));
-    CHECK_EQ(t.index.used, t.index.count);
-    CHECK(t.books.live <= 64 + 6 * (size_t)t.index.count);
+    CHECK_EQ(t.index.used, (i + WEIR_INDEX_LOAD) / WEIR_INDEX_LOAD);
+    CHECK(t.books.live <= 192 + 20 * (size_t)t.index.count);
   }
   CHECK(t.books.calls < 30);
   table_close(&t);
@@ -329,7 +334,7 @@ TEST(records_that_come_and_go_need_no_memory) {
     add(&t, 1, hash_of(i + 100));
   }
   CHECK_EQ(t.books.calls, calls);
-  CHECK_EQ(t.index.used, 100);
+  CHECK_EQ(t.index.used, 100 / WEIR_INDEX_LOAD);
   table_close(&t);
 }
 
@@ -384,7 +389,7 @@ TEST(a_reserved_add_needs_no_memory) {
   table_open(&t);
   add(&t, 1, hash_of(i++));
   while (reserve_without_memory(&t)) add(&t, 1, hash_of(i++));
-  CHECK_EQ(t.index.count, t.index.capacity);
+  CHECK_EQ(t.index.count, t.index.capacity * WEIR_INDEX_LOAD);
   drop(&t, find(&t, 1, hash_of(0)));
   CHECK(reserve_without_memory(&t));
   add(&t, 1, hash_of(0));

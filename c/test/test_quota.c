@@ -241,6 +241,10 @@ TEST(a_key_that_is_new_has_all_that_a_key_can_have) {
   QUOTA(&w, REQUEST(KEY("b")), 0, WEIR_NEVER, 0); /* no key is free */
   QUOTA(&w, REQUEST(.cost = 1), 4, 0, 0);
   CHECK_EQ(world_stats(&w).keys, 1);
+  config.concurrent = 9;
+  config.keys = 2;
+  world_set(&w, config);
+  QUOTA(&w, REQUEST(KEY("b")), 5, 0, 0); /* the bucket is smaller now */
   world_close(&w);
 }
 
@@ -279,6 +283,31 @@ TEST(the_higher_priority_waits_for_its_like_only) {
   QUOTA(&w, REQUEST(.priority = 3), 0, PER, PER);
   QUOTA(&w, REQUEST(.priority = 2), 0, 2 * PER, PER);
   QUOTA(&w, REQUEST(.priority = 0), 0, 5 * PER, PER);
+  world_close(&w);
+}
+
+/* What turns come to is not known: it is at the latest when all are through. */
+TEST(in_fair_order_all_who_wait_are_counted) {
+  world w;
+  weir_config config = rated(1, PER, 1);
+  config.order = WEIR_FAIR;
+  world_open_with(&w, config);
+  HOLD(&w, 1);
+  for (int i = 0; i < 3; i++) ASK(&w, WEIR_WAITING, FLOW("a"));
+  QUOTA(&w, REQUEST(FLOW("b")), 0, 4 * PER, PER);
+  world_close(&w);
+}
+
+TEST(an_adaptive_limit_below_the_cost_is_none_when_nothing_is_in_use) {
+  world w;
+  weir_config config = WEIR_CONFIG_INIT;
+  config.concurrent = 0;
+  config.adaptive.algorithm = WEIR_AIMD;
+  config.adaptive.initial = 2;
+  world_open_with(&w, config);
+  QUOTA(&w, REQUEST(.cost = 5), 2, 0, 0);
+  HOLD(&w, 1);
+  QUOTA(&w, REQUEST(.cost = 5), 1, WEIR_NEVER, 0);
   world_close(&w);
 }
 

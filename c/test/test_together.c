@@ -401,6 +401,26 @@ TEST(without_memory_all_is_as_it_was) {
   CHECK(n > 15);
 }
 
+/* The first needs memory; the others are found. */
+TEST(without_memory_keys_that_are_known_and_idle_stay_so) {
+  city c;
+  weir_stats before[3];
+  weir_request requests[3] = { { KEY("k") }, { KEY("k") }, { KEY("k") } };
+  weir_ticket ticket;
+  city_open(&c, 3, permits(1));
+  for (int i = B; i <= C; i++)
+    RELEASE(at(&c, i), ASK(at(&c, i), WEIR_ADMITTED, KEY("k")));
+  for (int i = A; i <= C; i++) before[i] = world_stats(at(&c, i));
+  ledger_fail(&c.w.memory, 1);
+  CHECK_EQ(weir_acquire_all(c.w.port, c.limiters, requests, 3, c.w.now, &ticket,
+                            NULL),
+           WEIR_EXHAUSTED);
+  check_same(&c, before);
+  CHECK_EQ(world_key(at(&c, B), "k", 1).admitted, 1);
+  RELEASE(&c.w, ask_all(HERE, &c, 3, requests, WEIR_ADMITTED, 0));
+  world_close(&c.w);
+}
+
 /* There it needs a queue, and the room for those is used up. */
 TEST(without_memory_to_move_it_is_refused) {
   enum { QUEUES = 6 };
@@ -426,7 +446,7 @@ TEST(without_memory_to_move_it_is_refused) {
   world_close(&c.w);
 }
 
-/* In its flow it is before a heavy one, and was left there though it could go. */
+/* In its flow it is before a heavy one, and was left there when it could go. */
 TEST(it_goes_when_it_comes_to_the_head_of_its_flow_and_fits) {
   city c;
   weir_config fair = permits(2);
