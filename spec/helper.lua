@@ -147,6 +147,7 @@ end
 
 --- Runs the calling spec file in a process of its own and repeats its results
 -- here: for virtual time, which a Lua state that has an event loop cannot have.
+-- What it writes in lines that begin with "#: " is written here as well.
 -- @tparam table env the file's _ENV, where busted puts what it declares with
 -- @treturn bool false in that process: the file goes on
 -- @usage if helper.elsewhere(_ENV) then return end
@@ -155,6 +156,7 @@ function helper.elsewhere(env)
   local file = debug.getinfo(2, "S").source:sub(2)
   local tap, code = busted(file)
   local results, whole = results_of(tap)
+  for line in tap:gmatch "#: [^\n]*" do io.write(line, "\n") end
   for _, result in ipairs(results) do repeat_result(env, result) end
   if not whole or #results == 0 then
     env.it(file .. " runs to its end", function()

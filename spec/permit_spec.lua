@@ -60,8 +60,8 @@ describe("a permit", function()
   it("stays held when the outcome is none", function()
     local permit = limiter:acquire()
     for _, outcome in ipairs { "", "Done", "donee", 1, true, {} } do
-      helper.raises("permit:release: the outcome must be 'done', 'dropped' "
-                    .. "or 'unused', got", function() permit:release(outcome) end)
+      helper.raises("permit:release: the outcome must be 'done', 'dropped' or "
+                    .. "'unused', got", function() permit:release(outcome) end)
     end
     assert.same({ 1, 0 }, load(limiter))
     permit:release()

@@ -53,6 +53,7 @@ static void join_members(lua_State *L, int list, int count,
   self->members = (uint8_t)count;
   self->asks = true;
   self->cost = 0;
+  self->priority = BIND_THEIR_OWN;
   for (int i = 1; i <= count; i++) {
     const bind_limiter *member;
     lua_rawgeti(L, list, i);

@@ -322,13 +322,16 @@ typedef struct bind_limiter {
   weir_lua *W;     /* so that no upvalue has to be looked up */
   weir_limiter handle;
   uint32_t cost;   /* of a call; 0: a function knows */
-  int8_t priority; /* of a call, unless a function knows */
+  int8_t priority; /* of a call, unless a function knows; of members: each its
+                      own, BIND_THEIR_OWN */
   uint8_t members; /* that are asked together; 0: it is one limiter */
   uint8_t slots;   /* values that asking its functions leaves on the stack */
   bool keyed;      /* it has an instance for each key */
   bool asks;       /* some function has to be asked, or members */
   bool key_function, flow_function, priority_function;
 } bind_limiter; /* uservalue: a table, see bind_field */
+
+enum { BIND_THEIR_OWN = INT8_MIN }; /* no request can have this priority */
 
 typedef struct bind_permit {
   const void *tag;

@@ -1,7 +1,6 @@
 /*
 ** config.c - the options of a limiter.
 */
-#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,20 +44,23 @@ static void read_rate(lua_State *L, int index, const char *who,
                 index);
 }
 
+static bool is_whole(double n) { return (double)(uint64_t)n == n; }
+
 /* A rate that is a number: exactly, where a decimal fraction of up to six
 ** places says it exactly. */
 static void set_number(lua_State *L, const char *who, bind_settings *s) {
   uint64_t per = s->per_ns ? s->per_ns : BIND_S_TO_NS;
   weir_rate *rate = &s->config.rate;
-  double scale = 1;
-  while (scale <= 1e6 && s->rate * scale != floor(s->rate * scale)) scale *= 10;
+  double scale = 1, gap = (double)per / s->rate; /* ns */
+  while (scale <= 1e6 && !is_whole(s->rate * scale)) scale *= 10;
   rate->count = 1;
   if (scale <= 1e6 && s->rate * scale <= WEIR_PERMITS_MAX &&
       (double)per * scale <= (double)WEIR_PER_MAX) {
     rate->count = (uint32_t)(s->rate * scale);
     rate->per_ns = per * (uint64_t)scale;
-  } else if ((double)per / s->rate <= (double)WEIR_PER_MAX) {
-    rate->per_ns = (uint64_t)ceil((double)per / s->rate);
+  } else if (gap <= (double)WEIR_PER_MAX) {
+    rate->per_ns = (uint64_t)gap;
+    rate->per_ns += (double)rate->per_ns < gap; /* up */
   } else {
     luaL_error(L, "%s: rate must be more than one in 36 years", who);
   }

@@ -168,15 +168,17 @@ static void dismiss_stranger(lua_State *L, weir_lua *W, uint32_t index) {
   bind_fiber_unanchor(L, W, index);
 }
 
+/* Whether it was a task. Closing one may spawn others, and move the fibers. */
 static bool end_one(lua_State *L, weir_lua *W, uint32_t index) {
   const bind_fiber *fiber = bind_fiber_at(W, index);
+  bool task = fiber->task;
   if (!weir_slab_live(&W->fibers, index) || fiber->state >= BIND_ENDING)
     return false;
-  if (!fiber->task)
+  if (!task)
     dismiss_stranger(L, W, index);
   else
     bind_cancel(L, W, index);
-  return fiber->task;
+  return task;
 }
 
 /* A variable that is closed may spawn another task; that one has none yet, so

@@ -375,7 +375,8 @@ static int request_all(lua_State *L, weir_lua *W, const bind_limiter *self,
     requests[i] = *one;
     if (!member->keyed) requests[i].key = NULL;
     if (!one->cost) requests[i].cost = member->cost;
-    if (!one->priority) requests[i].priority = member->priority;
+    if (one->priority == BIND_THEIR_OWN)
+      requests[i].priority = member->priority;
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

@@ -46,6 +46,13 @@ static inline uint64_t weir_clock_then(const weir_clock *clock, uint64_t then) {
                                               : WEIR_NEVER - 1;
 }
 
+/* The later of `t` and the latest time this clock was told: what has happened by
+** then has happened, though a caller is a little behind. */
+static inline uint64_t weir_clock_latest(const weir_clock *clock, uint64_t t) {
+  uint64_t last = weir_clock_at(clock, clock->last);
+  return last > t ? last : t;
+}
+
 /* When a caller's clock will say what this one says at `t`. */
 static inline uint64_t weir_clock_back(const weir_clock *clock, uint64_t t) {
   if (t == WEIR_NEVER) return t;

@@ -102,7 +102,8 @@ static inline void weir_instance_refund(weir_space *space,
   limiter->in_use -= ticket->cost;
   if (unused && weir_meter_on(&limiter->meter))
     weir_meter_give(&limiter->meter, &instance->rate, ticket->cost,
-                    weir_clock_then(&space->clock, ticket->since), t);
+                    weir_clock_then(&space->clock, ticket->since),
+                    weir_clock_latest(&space->clock, t));
 }
 
 /* --- tickets --------------------------------------------------------------- */

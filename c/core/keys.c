@@ -86,8 +86,7 @@ void weir_keys_free(weir_space *space, uint32_t index) {
 /* Keys go by the latest time that was told: by that of a caller whose clock is
 ** a little behind, those that were left just now would not be idle yet. */
 static uint64_t latest(const weir_space *space, uint64_t t) {
-  uint64_t last = weir_clock_at(&space->clock, space->clock.last);
-  return last > t ? last : t;
+  return weir_clock_latest(&space->clock, t);
 }
 
 static uint64_t idle_at(const weir_space *space, uint32_t index, uint64_t t) {

@@ -103,6 +103,16 @@ bool weir_key_walk(const weir_space *space, weir_limiter handle,
 
 /* --- quotas --------------------------------------------------------------- */
 
+/* Whether the sum of what those who go first want tells when a rate will have
+** served them: what a window lets go depends on their costs, one by one, and on
+** what a sliding one will have weighed by then. */
+static bool is_foreseen(const weir_space *space, const weir_ask *ask,
+                        const weir_meter *meter, uint64_t demand) {
+  if (!demand || meter->rate.window == WEIR_GCRA) return true;
+  return meter->rate.window == WEIR_FIXED &&
+         demand == weir_queue_ahead(space, ask->instance, &ask->place);
+}
+
 /* The time until a rate will have served `demand`, and then the request. */
 static uint64_t rate_wait(const weir_space *space, const weir_ask *ask,
                           uint64_t demand, uint64_t t) {
@@ -111,7 +121,8 @@ static uint64_t rate_wait(const weir_space *space, const weir_ask *ask,
   weir_rate_state state = instance->rate;
   uint64_t ready;
   if (!weir_meter_on(meter)) return 0;
-  if (demand > WEIR_PERMITS_MAX) return WEIR_NEVER;
+  if (demand > WEIR_PERMITS_MAX || !is_foreseen(space, ask, meter, demand))
+    return WEIR_NEVER;
   if (demand) weir_meter_take(meter, &state, (uint32_t)demand, t);
   ready = weir_meter_ready(meter, &state, ask->cost, t);
   return ready == WEIR_NEVER ? WEIR_NEVER : ready - t;

@@ -415,9 +415,10 @@ uint64_t weir_queue_ahead(const weir_space *space, uint32_t index,
 
 static uint32_t lowest(const weir_space *space, const weir_queue_record *queue,
                        int8_t priority) {
-  const weir_lane_record *lane = weir_lane_at(space, queue->last_lane);
-  if (queue->order != WEIR_PRIORITY || lane->priority >= priority) return 0;
-  return lane->tickets.last;
+  const weir_lane_record *lane;
+  if (queue->order != WEIR_PRIORITY) return 0;
+  lane = weir_lane_at(space, queue->last_lane);
+  return lane->priority < priority ? lane->tickets.last : 0;
 }
 
 /* The oldest of the newcomer's own flow, which is the one to blame; or, of a

@@ -148,7 +148,7 @@ typedef enum weir_window {
 ** be had in the nanosecond in which it comes, and nothing adds up.
 **
 ** GCRA: a bucket of `burst` tokens that starts full. FIXED and SLIDING: periods
-** begin with the first request after an idle one, or, `aligned`, at every
+** begin with the first request after the last one, or, `aligned`, at every
 ** phase_ns + k x per_ns of the space's clock.
 */
 typedef struct weir_rate {
@@ -171,7 +171,8 @@ typedef enum weir_order {
 /* Who is refused (FULL) when the queue's bound is reached. */
 typedef enum weir_victim {
   WEIR_NEWEST, /* the newcomer */
-  WEIR_OLDEST, /* who waits longest */
+  WEIR_OLDEST, /* who waits longest; in FAIR order of the newcomer's own flow,
+                  and if that is new, who goes next */
   WEIR_LOWEST  /* the last of the lowest priority, if that is below the
                   newcomer's; else the newcomer */
 } weir_victim;
@@ -352,9 +353,10 @@ WEIR_API int weir_acquire(weir_port *port, weir_limiter limiter,
 ** could go there and another can not, it moves on to that one's queue. So it
 ** cannot block others, nor be part of a deadlock, in whatever order limiters
 ** are named; where all of them are always taken by others it may wait for long.
-** `count` is 1 to WEIR_ALL_MAX. Of the requests, key, flow, priority and cost
-** are each limiter's own; cookie, deadline and try_only are the first one's,
-** and without a deadline the earliest of the limiters' timeouts counts.
+** `count` is 1 to WEIR_ALL_MAX; one limiter may be asked for several keys, but
+** not twice for the same (WEIR_E_CONFIG). Of the requests, key, flow, priority
+** and cost are each limiter's own; cookie, deadline and try_only are the first
+** one's, and without a deadline the earliest of the limiters' timeouts counts.
 ** *decider, if not NULL, is the limiter that refuses or is waited for.
 ** weir_release, weir_cancel and the others act on all of it.
 ** Answers as weir_acquire does.
@@ -454,7 +456,8 @@ typedef struct weir_wait_stats {
 /* Of a limiter, over all its keys. */
 typedef struct weir_stats {
   uint32_t limit;    /* permits now, of each key; 0: not limited */
-  uint32_t waiting;  /* tickets in a queue */
+  uint32_t waiting;  /* tickets in its queues; and those in others' queues that
+                        ask it as well */
   uint64_t in_use;   /* permits held or granted */
   uint32_t keys;     /* keys known, some of them idle */
   uint64_t changes;  /* how often it was configured */
@@ -500,7 +503,8 @@ typedef struct weir_key_info {
 } weir_key_info;
 
 /* What is known of a key; of the limiter's own queue, for key NULL. A key that
-** is not known is as one that was never used. 0; WEIR_E_STALE. */
+** is not known is as one that was never used. 0; WEIR_E_STALE;
+** WEIR_E_CONFIG. */
 WEIR_API int weir_key_inspect(const weir_space *space, weir_limiter limiter,
                               const void *key, uint32_t key_size,
                               weir_key_info *out);
@@ -513,9 +517,11 @@ WEIR_API bool weir_key_walk(const weir_space *space, weir_limiter limiter,
 /* What is left for one key, for people and HTTP headers. */
 typedef struct weir_quota {
   uint64_t left;     /* of `cost` 1: how many would be admitted now */
-  uint64_t retry_ns; /* until `cost` would be admitted if nobody else came: 0:
-                        now; exact for a rate, and for permits by the pace at
-                        which they came back lately; NEVER: not known */
+  uint64_t retry_ns; /* until `cost` would be admitted if nobody else came; 0:
+                        now. Never early, and exact, for a rate; for permits
+                        by the pace at which they came back lately. NEVER: not
+                        known, as for a sliding window that others wait
+                        for */
   uint64_t reset_ns; /* until the rate has recovered wholly; 0: it has */
 } weir_quota;
 

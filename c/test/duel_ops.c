@@ -6,131 +6,37 @@
 
 #include "duel.h"
 
-/* --- picking arguments --------------------------------------------------- */
-
-/* The clock of a duel stays below WEIR_NEVER, which is no time. */
-static uint64_t later(uint64_t now, uint64_t ns) {
-  return ns < WEIR_NEVER - 1 - now ? now + ns : WEIR_NEVER - 1;
+/* Tells the model what only the engine can know: whether the allocator failed
+** it so that it had to give up. */
+static void tell_memory(duel *d, int answer) {
+  d->model.no_memory = d->memory.failed > 0 &&
+                       (answer == WEIR_EXHAUSTED || answer == WEIR_E_MEMORY);
 }
-
-static uint64_t earlier(uint64_t now, uint64_t ns) {
-  return ns < now ? now - ns : 0;
-}
-
-/* A port that is attached; attaches it if need be. */
-static int pick_port(duel *d) {
-  int port = (int)choose(d->from, REF_PORTS);
-  for (int i = 0; i < REF_PORTS; i++, port = (port + 1) % REF_PORTS)
-    if (d->ports[port]) return port;
-  ledger_recover(&d->memory); /* an operation wants one */
-  d->ports[port] = weir_port_attach(d->space);
-  return port;
-}
-
-/* A handle as it might be kept too long or garbled. */
-static uint64_t forge(duel *d, uint64_t handle) {
-  static const uint64_t generation = (uint64_t)1 << 32;
-  switch (choose(d->from, 7)) {
-  case 0: return 0;
-  case 1: return handle & UINT32_MAX;
-  case 2: return generation; /* record 0 */
-  case 3: return handle + 2 * generation;
-  case 4: return handle - 2 * generation;
-  case 5: return handle + 1;
-  default: return ~handle;
-  }
-}
-
-/* A ticket that was seen, more often than not a live one. */
-static weir_ticket pick_ticket(duel *d) {
-  uint32_t at = choose(d->from, REF_TICKETS);
-  bool live = choose(d->from, 4) > 0;
-  for (int i = 0; live && i < REF_TICKETS; i++) {
-    if (ref_ticket_of(&d->model, d->tickets[at])) break;
-    at = (at + 1) % REF_TICKETS;
-  }
-  if (once_in(d->from, 32)) return forge(d, d->tickets[at]);
-  return d->tickets[at];
-}
-
-/* The port that owns the ticket; sometimes, or if nobody does, another. */
-static int pick_owner(duel *d, weir_ticket handle) {
-  const ref_ticket *ticket = ref_ticket_of(&d->model, handle);
-  if (!ticket || once_in(d->from, 32)) return pick_port(d);
-  return ticket->port;
-}
-
-/* A limiter that was seen, more often than not an open one. */
-static weir_limiter pick_limiter(duel *d) {
-  uint32_t at = choose(d->from, REF_LIMITERS);
-  bool open = choose(d->from, 8) > 0;
-  for (int i = 0; open && i < REF_LIMITERS; i++) {
-    const ref_limiter *limiter = ref_limiter_of(&d->model, d->limiters[at]);
-    if (limiter && !limiter->closed) break;
-    at = (at + 1) % REF_LIMITERS;
-  }
-  if (once_in(d->from, 64)) return forge(d, d->limiters[at]);
-  return d->limiters[at];
-}
-
-static uint64_t pick_deadline(duel *d) {
-  switch (choose(d->from, 8)) {
-  case 0: return WEIR_NEVER;
-  case 1: return earlier(d->now, choose(d->from, 3));
-  case 2: return later(d->now, choose(d->from, 32));
-  case 3: return later(d->now, choose(d->from, 256));
-  case 4: return later(d->now, (uint64_t)choose(d->from, 256) * 16);
-  default: return 0; /* as configured */
-  }
-}
-
-static uint32_t pick_permits(duel *d) {
-  if (!once_in(d->from, 32)) return choose(d->from, 6);
-  return WEIR_PERMITS_MAX - 1 + choose(d->from, 4);
-}
-
-static weir_request pick_request(duel *d) {
-  weir_request request = { .cookie = d->step };
-  request.cost = (uint32_t)duel_arg(d, pick_permits(d));
-  request.deadline = duel_arg(d, pick_deadline(d));
-  request.try_only = duel_arg(d, once_in(d->from, 5));
-  return request;
-}
-
-static weir_config pick_config(duel *d) {
-  weir_config config = WEIR_CONFIG_INIT;
-  config.concurrent = (uint32_t)duel_arg(d, pick_permits(d));
-  if (choose(d->from, 2)) config.queue = choose(d->from, 12);
-  if (choose(d->from, 2))
-    config.timeout_ns = (uint64_t)choose(d->from, 256) * choose(d->from, 5);
-  duel_arg(d, config.queue);
-  duel_arg(d, config.timeout_ns);
-  return config;
-}
-
-/* Whether the allocator failed the engine in this operation. */
-static bool no_memory(const duel *d) { return d->memory.failed > 0; }
 
 /* --- what was made ------------------------------------------------------- */
 
-/* Gives what the model just made its label, and a place among those seen. */
+/* Gives what is about to be made in the model its label, and a place among
+** those seen. */
 static void remember_ticket(duel *d, weir_ticket handle) {
   uint32_t at = choose(d->from, REF_TICKETS);
-  duel_same(d, "a ticket came", handle != 0, d->model.made != NULL);
-  if (!handle || d->broken) return;
+  d->model.label = handle;
+  if (!handle) return;
   for (int i = 0; i < REF_TICKETS; i++)
     duel_same(d, "a handle seen before", d->tickets[i] == handle, false);
-  *d->model.made = handle;
   while (ref_ticket_of(&d->model, d->tickets[at])) at = (at + 1) % REF_TICKETS;
   d->tickets[at] = handle;
 }
 
+static void check_ticket(duel *d, weir_ticket handle) {
+  if (!d->broken)
+    duel_same(d, "a ticket came", handle != 0,
+              handle && ref_ticket_of(&d->model, handle) != NULL);
+}
+
 static void remember_limiter(duel *d, weir_limiter handle) {
   uint32_t at = choose(d->from, REF_LIMITERS);
-  bool known = ref_limiter_of(&d->model, handle) != NULL;
-  duel_same(d, "the limiter was there", known, d->model.made == NULL);
-  if (known || d->broken) return;
-  *d->model.made = handle;
+  d->model.label = handle;
+  if (!handle || ref_limiter_of(&d->model, handle)) return;
   while (ref_limiter_of(&d->model, d->limiters[at]))
     at = (at + 1) % REF_LIMITERS;
   d->limiters[at] = handle;
@@ -140,87 +46,212 @@ static void remember_limiter(duel *d, weir_limiter handle) {
 
 static void op_release(duel *d);
 
+static void forget_keys(duel *d, weir_limiter limiter) {
+  ref_forget(&d->model, limiter, duel_keys(d, limiter), d->now);
+}
+
+/* The model cannot see whether the engine began to measure before its memory
+** ran out. */
+static void spare_memory(duel *d, weir_limiter limiter) {
+  if (ref_would_measure(&d->model, limiter)) ledger_recover(&d->memory);
+}
+
 static void op_acquire(duel *d) {
-  int port = (int)duel_arg(d, (uint64_t)pick_port(d));
-  weir_limiter limiter = duel_arg(d, pick_limiter(d));
-  weir_request request = pick_request(d);
+  int port = duel_pick_port(d);
+  weir_limiter limiter = duel_pick_limiter(d);
+  weir_request request = duel_pick_request(d);
   weir_ticket ticket = 1;
   int answer, peeked;
   if (ref_tickets_full(&d->model)) {
     op_release(d);
     return;
   }
+  spare_memory(d, limiter);
   peeked = weir_peek(d->ports[port], limiter, &request, d->now);
   answer = weir_acquire(d->ports[port], limiter, &request, d->now, &ticket);
-  duel_answers(
-      d, answer,
-      ref_acquire(&d->model, port, limiter, &request, d->now, no_memory(d)));
-  if (!no_memory(d)) duel_same(d, "peek", (uint64_t)peeked, (uint64_t)answer);
+  tell_memory(d, answer);
+  if (!d->model.no_memory)
+    duel_same(d, "peek", (uint64_t)peeked, (uint64_t)answer);
+  forget_keys(d, limiter);
   remember_ticket(d, ticket);
+  duel_answers(d, answer,
+               ref_acquire(&d->model, port, limiter, &request, d->now));
+  check_ticket(d, ticket);
+}
+
+/* Of several limiters; sometimes of none, of one, or of too many. Often it is
+** one limiter with other keys, and then sometimes with the same. */
+static uint32_t pick_all(duel *d, weir_limiter *limiters,
+                         weir_request *requests) {
+  uint32_t count = 2 + choose(d->from, REF_PARTS - 1);
+  if (once_in(d->from, 32)) count = 1;
+  for (uint32_t i = 0; i < count; i++) {
+    limiters[i] =
+        i && once_in(d->from, 4) ? limiters[i - 1] : duel_pick_limiter(d);
+    requests[i] = duel_pick_request(d);
+    spare_memory(d, limiters[i]);
+  }
+  if (once_in(d->from, 64)) count = 0;
+  if (once_in(d->from, 64)) count = WEIR_ALL_MAX + 1;
+  return (uint32_t)duel_arg(d, "all", count);
+}
+
+static void op_acquire_all(duel *d) {
+  int port = duel_pick_port(d);
+  weir_limiter limiters[REF_PARTS] = { 0 }, engine = 0, model = 0;
+  weir_request requests[REF_PARTS];
+  uint32_t count;
+  weir_ticket ticket = 1;
+  int answer, peeked;
+  if (ref_tickets_full(&d->model)) return;
+  count = pick_all(d, limiters, requests);
+  peeked = weir_peek_all(d->ports[port], limiters, requests, count, d->now);
+  answer = weir_acquire_all(d->ports[port], limiters, requests, count, d->now,
+                            &ticket, &engine);
+  tell_memory(d, answer);
+  if (!d->model.no_memory)
+    duel_same(d, "peek_all", (uint64_t)peeked, (uint64_t)answer);
+  for (uint32_t i = 0; i < count && i < REF_PARTS; i++)
+    forget_keys(d, limiters[i]);
+  remember_ticket(d, ticket);
+  duel_answers(d, answer,
+               ref_acquire_all(&d->model, port, limiters, requests, count,
+                               d->now, &model));
+  check_ticket(d, ticket);
+  if (answer > WEIR_ADMITTED) duel_same(d, "decider", engine, model);
 }
 
 static void op_drain(duel *d) {
-  int port = (int)duel_arg(d, (uint64_t)pick_port(d));
-  weir_limiter limiter = duel_arg(d, pick_limiter(d));
-  weir_request request = pick_request(d);
+  int port = duel_pick_port(d);
+  weir_limiter limiter = duel_pick_limiter(d);
+  weir_request request = duel_pick_request(d);
   weir_ticket ticket = 1;
   int answer;
   if (ref_tickets_full(&d->model)) return;
   answer = weir_drain(d->ports[port], limiter, &request, d->now, &ticket);
-  duel_answers(
-      d, answer,
-      ref_drain(&d->model, port, limiter, &request, d->now, no_memory(d)));
+  tell_memory(d, answer);
   remember_ticket(d, ticket);
+  duel_answers(d, answer,
+               ref_drain(&d->model, port, limiter, &request, d->now));
+  check_ticket(d, ticket);
 }
 
 static void op_park(duel *d) {
-  int port = (int)duel_arg(d, (uint64_t)pick_port(d));
-  weir_request request = pick_request(d);
+  int port = duel_pick_port(d);
+  weir_request request = duel_pick_request(d);
   weir_ticket ticket = 1;
   int answer;
   if (ref_tickets_full(&d->model)) return;
   answer = weir_park(d->ports[port], &request, &ticket);
-  duel_answers(d, answer, ref_park(&d->model, port, &request, no_memory(d)));
+  tell_memory(d, answer);
   remember_ticket(d, ticket);
+  duel_answers(d, answer, ref_park(&d->model, port, &request));
+  check_ticket(d, ticket);
+}
+
+/* --- questions ------------------------------------------------------------ */
+
+/* Whether a request that wants tokens only may be had exactly then. (While the
+** space has not been told that its clock was set, no time passes.) */
+static void check_retry(duel *d, int port, weir_limiter limiter,
+                        const weir_request *request, uint64_t ns) {
+  const weir_clock *clock = &d->model.clock;
+  if (ns >= WEIR_NEVER - 1 - d->now ||
+      weir_clock_at(clock, d->now + ns) != weir_clock_at(clock, d->now) + ns)
+    return;
+  duel_same(d, "in time", WEIR_ADMITTED,
+            (uint64_t)weir_peek(d->ports[port], limiter, request, d->now + ns));
+  if (ns)
+    duel_same(d, "before its time", 0,
+              weir_peek(d->ports[port], limiter, request, d->now + ns - 1) ==
+                  WEIR_ADMITTED);
+}
+
+/* Whether nothing but the time keeps a request, and what keeps it is no
+** refusal. */
+static bool is_timely(duel *d, weir_limiter limiter,
+                      const weir_request *request) {
+  const ref_limiter *known = ref_limiter_of(&d->model, limiter);
+  const weir_config *config = &known->config;
+  int key = ref_key_of(request->key, request->key_size);
+  return !known->closed && !config->dry_run && !config->pass_exhausted &&
+         !config->concurrent && !config->adaptive.algorithm &&
+         known->keys[key].known && !known->keys[key].queue;
+}
+
+static void op_quota(duel *d) {
+  int port = duel_pick_port(d);
+  weir_limiter limiter = duel_pick_limiter(d);
+  weir_request request = duel_pick_request(d);
+  weir_quota engine, model;
+  int answer = weir_limiter_quota(d->space, limiter, &request, d->now, &engine);
+  duel_answers(d, answer,
+               ref_quota(&d->model, limiter, &request, d->now, &model));
+  if (answer || d->broken) return;
+  duel_same(d, "quota.left", engine.left, model.left);
+  duel_same(d, "quota.retry_ns", engine.retry_ns, model.retry_ns);
+  duel_same(d, "quota.reset_ns", engine.reset_ns, model.reset_ns);
+  if (is_timely(d, limiter, &request))
+    check_retry(d, port, limiter, &request, engine.retry_ns);
+}
+
+static void op_holds_all(duel *d) {
+  int port = duel_pick_port(d);
+  weir_limiter limiter = duel_pick_limiter(d);
+  weir_request request = duel_pick_request(d);
+  duel_answers(d, weir_holds_all(d->ports[port], limiter, &request),
+               ref_holds_all(&d->model, port, limiter, &request));
 }
 
 /* --- tickets ------------------------------------------------------------- */
 
-static void op_release(duel *d) {
-  weir_ticket ticket = duel_arg(d, pick_ticket(d));
-  int port = (int)duel_arg(d, (uint64_t)pick_owner(d, ticket));
-  weir_outcome outcome = once_in(d->from, 4) ? WEIR_DROPPED : WEIR_DONE;
+static void release(duel *d, int port, weir_ticket ticket) {
+  weir_outcome outcome = duel_pick_outcome(d);
   int answer = weir_release(d->ports[port], ticket, outcome, d->now);
   duel_answers(d, answer,
                ref_release(&d->model, port, ticket, outcome, d->now));
 }
 
-static void op_cancel(duel *d) {
-  weir_ticket ticket = duel_arg(d, pick_ticket(d));
-  int port = (int)duel_arg(d, (uint64_t)pick_owner(d, ticket));
+static void cancel(duel *d, int port, weir_ticket ticket) {
   int answer = weir_cancel(d->ports[port], ticket, d->now);
   duel_answers(d, answer, ref_cancel(&d->model, port, ticket, d->now));
 }
 
-static void op_claim(duel *d) {
-  weir_ticket ticket = duel_arg(d, pick_ticket(d));
-  int port = (int)duel_arg(d, (uint64_t)pick_owner(d, ticket));
+static void claim(duel *d, int port, weir_ticket ticket) {
   weir_event engine, model;
   int answer = weir_claim(d->ports[port], ticket, &engine);
   duel_answers(d, answer, ref_claim(&d->model, port, ticket, &model));
   if (answer == 1 && !d->broken) duel_same_events(d, &engine, &model);
 }
 
-static void op_wake(duel *d) {
-  weir_ticket ticket = duel_arg(d, pick_ticket(d));
-  int port = (int)duel_arg(d, (uint64_t)pick_owner(d, ticket));
+static void wake(duel *d, int port, weir_ticket ticket) {
   int answer = weir_wake(d->ports[port], ticket);
   duel_answers(d, answer, ref_wake(&d->model, port, ticket));
 }
 
+static void op_release(duel *d) {
+  weir_ticket ticket = duel_pick_ticket(d);
+  release(d, duel_pick_owner(d, ticket), ticket);
+}
+
+static void op_cancel(duel *d) {
+  weir_ticket ticket = duel_pick_ticket(d);
+  cancel(d, duel_pick_owner(d, ticket), ticket);
+}
+
+static void op_claim(duel *d) {
+  weir_ticket ticket = duel_pick_ticket(d);
+  claim(d, duel_pick_owner(d, ticket), ticket);
+}
+
+static void op_wake(duel *d) {
+  weir_ticket ticket = duel_pick_ticket(d);
+  wake(d, duel_pick_owner(d, ticket), ticket);
+}
+
 static void op_set_cookie(duel *d) {
-  weir_ticket ticket = duel_arg(d, pick_ticket(d));
-  int port = (int)duel_arg(d, (uint64_t)pick_owner(d, ticket));
+  weir_ticket ticket = duel_pick_ticket(d);
+  int port = duel_pick_owner(d, ticket);
   int answer = weir_set_cookie(d->ports[port], ticket, d->step);
   duel_answers(d, answer, ref_set_cookie(&d->model, port, ticket, d->step));
 }
@@ -228,7 +259,7 @@ static void op_set_cookie(duel *d) {
 /* --- turns --------------------------------------------------------------- */
 
 static void op_next(duel *d) {
-  int port = (int)duel_arg(d, (uint64_t)pick_port(d));
+  int port = duel_pick_port(d);
   ref_ticket *first = ref_first_ready(&d->model, port);
   weir_event engine, model;
   bool answer = weir_next(d->ports[port], &engine);
@@ -238,24 +269,33 @@ static void op_next(duel *d) {
   duel_same_events(d, &engine, &model);
 }
 
+/* Mostly a little later; sometimes so much that a clock was set. */
 static void op_time(duel *d) {
-  static const uint16_t steps[] = { 0, 1, 5, 20, 300 };
-  uint64_t ns = steps[choose(d->from, 5)];
-  d->now = once_in(d->from, 8) ? earlier(d->now, ns) : later(d->now, ns);
-  duel_arg(d, d->now);
+  static const uint64_t steps[] = { 0, 1, 2, 5, 20, 60, 300, 1000 };
+  static const uint64_t leaps[] = { 100000000, 999999999, 1000000000,
+                                    1500000000 };
+  uint64_t ns = once_in(d->from, 48) ? leaps[choose(d->from, 4)]
+                                     : steps[choose(d->from, 8)];
+  d->now =
+      once_in(d->from, 6) ? duel_earlier(d->now, ns) : duel_later(d->now, ns);
+  duel_arg(d, "now", d->now);
+}
+
+static void advance(duel *d, int port) {
+  uint64_t deadline = weir_advance(d->ports[port], duel_arg(d, "now", d->now));
+  ref_advance(&d->model, port, d->now);
+  duel_answers(d, (int64_t)deadline, (int64_t)weir_deadline(d->ports[port]));
+  duel_same(d, "a deadline that is due", deadline <= d->now, false);
 }
 
 /* Expires at the present, or exactly at the next deadline, or just before. */
 static void op_advance(duel *d) {
-  int port = (int)duel_arg(d, (uint64_t)pick_port(d));
+  int port = duel_pick_port(d);
   uint64_t deadline = ref_deadline(&d->model, port);
   uint32_t how = choose(d->from, 4);
   if (how < 2 && deadline > d->now && deadline < WEIR_NEVER)
     d->now = deadline - how;
-  ref_advance(&d->model, port, duel_arg(d, d->now));
-  deadline = weir_advance(d->ports[port], d->now);
-  duel_answers(d, (int64_t)deadline, (int64_t)weir_deadline(d->ports[port]));
-  duel_same(d, "a deadline that is due", deadline <= d->now, false);
+  advance(d, port);
 }
 
 /* --- limiters ------------------------------------------------------------ */
@@ -269,34 +309,38 @@ static void op_open(duel *d) {
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
   };
-  uint32_t at = (uint32_t)duel_arg(d, choose(d->from, 6));
-  weir_config config = pick_config(d);
+  uint32_t at = (uint32_t)duel_arg(d, "name", choose(d->from, 6));
+  weir_config config = duel_pick_config(d);
   weir_limiter limiter = 1;
   int answer;
   if (ref_limiters_full(&d->model)) return;
   answer = weir_limiter_open(d->space, names[at], &config, d->now, &limiter);
-  duel_answers(d, answer,
-               ref_open(&d->model, names[at], &config, d->now, no_memory(d)));
   duel_same(d, "a limiter came", limiter != 0, answer == 0);
-  if (answer == 0 && !d->broken) remember_limiter(d, limiter);
+  tell_memory(d, answer);
+  remember_limiter(d, limiter);
+  duel_answers(d, answer, ref_open(&d->model, names[at], &config, d->now));
+  if (answer == 0)
+    duel_same(d, "the model knows it", true,
+              ref_limiter_of(&d->model, limiter) != NULL);
 }
 
 static void op_set(duel *d) {
-  weir_limiter limiter = duel_arg(d, pick_limiter(d));
-  weir_config config = pick_config(d);
+  weir_limiter limiter = duel_pick_limiter(d);
+  weir_config config = duel_pick_config(d);
   int answer = weir_limiter_set(d->space, limiter, &config, d->now);
+  tell_memory(d, answer);
   duel_answers(d, answer, ref_set(&d->model, limiter, &config, d->now));
 }
 
 static void op_close(duel *d) {
-  weir_limiter limiter = duel_arg(d, pick_limiter(d));
+  weir_limiter limiter = duel_pick_limiter(d);
   int answer = weir_limiter_close(d->space, limiter, d->now);
   duel_answers(d, answer, ref_close(&d->model, limiter, d->now));
 }
 
 static void op_drop(duel *d) {
   uint32_t at = choose(d->from, REF_LIMITERS); /* closed ones want it, too */
-  weir_limiter limiter = duel_arg(d, d->limiters[at]);
+  weir_limiter limiter = duel_arg(d, "limiter", d->limiters[at]);
   int answer = weir_limiter_drop(d->space, limiter);
   duel_answers(d, answer, ref_drop(&d->model, limiter));
 }
@@ -304,47 +348,17 @@ static void op_drop(duel *d) {
 /* --- ports --------------------------------------------------------------- */
 
 static void op_attach(duel *d) {
-  uint32_t port = (uint32_t)duel_arg(d, choose(d->from, REF_PORTS));
+  uint32_t port = (uint32_t)duel_arg(d, "port", choose(d->from, REF_PORTS));
   if (d->ports[port]) return;
   d->ports[port] = weir_port_attach(d->space);
-  duel_answers(d, d->ports[port] != NULL, !no_memory(d));
-}
-
-/* Whether the model decided this ticket before all others of its limiter and
-** port that are still ready. */
-static bool is_first_of_limiter(duel *d, const ref_ticket *ticket) {
-  for (int i = 0; i < REF_TICKETS; i++) {
-    const ref_ticket *other = &d->model.tickets[i];
-    if (other->state == WEIR_READY && other->port == ticket->port &&
-        other->limiter == ticket->limiter && other->decision < ticket->decision)
-      return false;
-  }
-  return true;
-}
-
-/* Takes all events of a port. A detach that wakes others in several limiters
-** may do so in any order of limiters, so only the order in each is compared. */
-static void take_all(duel *d, int port) {
-  weir_event engine, model;
-  while (!d->broken && weir_next(d->ports[port], &engine)) {
-    ref_ticket *ticket = ref_ticket_of(&d->model, engine.ticket);
-    bool ready = ticket && ticket->state == WEIR_READY && ticket->port == port;
-    duel_same(d, "an event of a ready ticket", true, ready);
-    if (!ready) return;
-    duel_same(d, "its turn", true, is_first_of_limiter(d, ticket));
-    ref_take(&d->model, ticket, &model);
-    duel_same_events(d, &engine, &model);
-  }
-  duel_same(d, "more events", false, ref_first_ready(&d->model, port) != NULL);
+  duel_answers(d, d->ports[port] != NULL, !d->memory.failed);
 }
 
 static void op_detach(duel *d) {
-  int leaver = (int)duel_arg(d, (uint64_t)pick_port(d));
+  int leaver = duel_pick_port(d);
   weir_port_detach(d->ports[leaver], d->now);
   d->ports[leaver] = NULL;
   ref_detach(&d->model, leaver, d->now);
-  for (int port = 0; port < REF_PORTS; port++)
-    if (d->ports[port]) take_all(d, port);
 }
 
 /* --- choosing ------------------------------------------------------------ */
@@ -353,24 +367,28 @@ static const struct {
   const char *name;
   void (*run)(duel *d);
   uint8_t weight;
+  bool upsets; /* it changes what a limiter is */
 } operations[] = {
-  { "acquire", op_acquire, 80 },
-  { "release", op_release, 30 },
-  { "next", op_next, 30 },
-  { "advance", op_advance, 12 },
-  { "time", op_time, 12 },
-  { "cancel", op_cancel, 8 },
-  { "claim", op_claim, 6 },
-  { "set", op_set, 6 },
-  { "park", op_park, 5 },
-  { "wake", op_wake, 6 },
-  { "open", op_open, 8 },
-  { "drop", op_drop, 4 },
-  { "set_cookie", op_set_cookie, 2 },
-  { "attach", op_attach, 3 },
-  { "drain", op_drain, 1 },
-  { "close", op_close, 1 },
-  { "detach", op_detach, 1 },
+  { "acquire", op_acquire, 70, false },
+  { "acquire_all", op_acquire_all, 20, false },
+  { "release", op_release, 40, false },
+  { "next", op_next, 30, false },
+  { "advance", op_advance, 18, false },
+  { "time", op_time, 18, false },
+  { "cancel", op_cancel, 8, false },
+  { "claim", op_claim, 6, false },
+  { "quota", op_quota, 6, false },
+  { "set", op_set, 6, true },
+  { "open", op_open, 6, true },
+  { "wake", op_wake, 4, false },
+  { "holds_all", op_holds_all, 3, false },
+  { "park", op_park, 3, false },
+  { "drop", op_drop, 3, true },
+  { "set_cookie", op_set_cookie, 2, false },
+  { "attach", op_attach, 3, false },
+  { "drain", op_drain, 1, true },
+  { "close", op_close, 1, true },
+  { "detach", op_detach, 1, true },
 };
 
 enum { OPERATIONS = sizeof operations / sizeof *operations };
@@ -384,12 +402,86 @@ static unsigned pick_operation(duel *d) {
   return i;
 }
 
-void duel_operate(duel *d) {
-  unsigned operation = pick_operation(d);
-  d->log[d->step % DUEL_LOG] =
-      (duel_entry){ operations[operation].name, d->step, { 0 }, 0, 0, d->now };
+/* One that a calm duel can do without is left out, mostly. */
+static unsigned pick_calmly(duel *d) {
+  unsigned operation = pick_operation(d), limiters = 0;
+  if (!d->calm || !operations[operation].upsets) return operation;
+  for (int i = 0; i < REF_LIMITERS; i++)
+    limiters += d->model.limiters[i].live && !d->model.limiters[i].closed;
+  return limiters < 2 || once_in(d->from, 32) ? operation : 0;
+}
+
+static void tighten(duel *d) {
   d->memory.failed = 0;
-  if (once_in(d->from, 24)) ledger_fail(&d->memory, 1 + choose(d->from, 2));
+  if (once_in(d->from, d->tight ? 4 : 24))
+    ledger_fail(&d->memory, 1 + choose(d->from, d->tight ? 6 : 2));
+}
+
+void duel_operate(duel *d) {
+  unsigned operation = pick_calmly(d);
+  duel_begin(d, operations[operation].name);
+  tighten(d);
   operations[operation].run(d);
   ledger_recover(&d->memory);
+}
+
+/* --- the end ------------------------------------------------------------- */
+
+/* A ticket that does not wait for others, from a random place on. */
+static ref_ticket *pick_decided(duel *d) {
+  uint32_t at = choose(d->from, REF_TICKETS);
+  for (int i = 0; i < REF_TICKETS; i++, at = (at + 1) % REF_TICKETS) {
+    ref_ticket *ticket = &d->model.tickets[at];
+    bool waits = ticket->state == WEIR_QUEUED && ticket->kind != REF_PARKED;
+    if (ticket->state != WEIR_FREE && (!waits || once_in(d->from, 16)))
+      return ticket;
+  }
+  return NULL;
+}
+
+static void finish(duel *d, const ref_ticket *ticket) {
+  duel_begin(d, "unwind");
+  duel_arg(d, "ticket", ticket->handle);
+  if (ticket->state == WEIR_HELD)
+    release(d, ticket->port, ticket->handle);
+  else if (ticket->state == WEIR_READY)
+    claim(d, ticket->port, ticket->handle);
+  else if (ticket->kind == REF_PARKED)
+    wake(d, ticket->port, ticket->handle);
+  else
+    cancel(d, ticket->port, ticket->handle);
+}
+
+/* Those that are left wait for the time. */
+static void pass_time(duel *d) {
+  uint64_t next = WEIR_NEVER;
+  duel_begin(d, "unwind");
+  for (int i = 0; i < REF_PORTS; i++)
+    if (d->ports[i] && weir_deadline(d->ports[i]) < next)
+      next = weir_deadline(d->ports[i]);
+  duel_same(d, "somebody waits for nothing", next == WEIR_NEVER, false);
+  if (next > d->now && next != WEIR_NEVER) d->now = next;
+  for (int i = 0; i < REF_PORTS && !d->broken; i++)
+    if (d->ports[i]) advance(d, i);
+}
+
+static bool is_over(const duel *d) {
+  for (int i = 0; i < REF_TICKETS; i++)
+    if (d->model.tickets[i].state != WEIR_FREE) return false;
+  return true;
+}
+
+void duel_unwind(duel *d) {
+  unsigned rounds = 50 * REF_TICKETS;
+  d->memory.failed = 0;
+  while (!d->broken && !is_over(d) && d->now < WEIR_NEVER - 1 - UINT32_MAX) {
+    const ref_ticket *ticket = pick_decided(d);
+    d->step++;
+    if (ticket)
+      finish(d, ticket);
+    else
+      pass_time(d);
+    duel_glance(d);
+    if (!rounds--) duel_same(d, "somebody waits for ever", true, false);
+  }
 }
