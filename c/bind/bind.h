@@ -347,6 +347,7 @@ typedef enum bind_field {
   BIND_LIMITER_KEY,
   BIND_LIMITER_FLOW,
   BIND_LIMITER_PRIORITY,
+  BIND_LIMITER_REFUSAL, /* the metatable of its refusals, once there was one */
   BIND_LIMITER_OBJECTS, /* the list in BIND_LIMITERS that this one is in */
   BIND_LIMITER_MEMBERS  /* of several: a list of limiters */
 } bind_field;

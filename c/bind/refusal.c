@@ -14,13 +14,12 @@ Limit what runs at once.
 */
 
 static const char REFUSAL; /* registry key of the metatable */
-static const char SOURCE;  /* key in the object: the limiter object */
 
 /* Pushes nil and an object with what every refusal has. */
 static void push_object(lua_State *L, weir_verdict verdict,
                         uint64_t waited_ns) {
   lua_pushnil(L);
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 10);
   bind_set_string(L, "code", weir_verdict_name(verdict));
   bind_set_seconds(L, "waited", waited_ns);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &REFUSAL);
@@ -59,6 +58,34 @@ static void set_retry(lua_State *L, weir_lua *W, weir_limiter limiter,
     bind_set_seconds(L, "retry_after", quota.retry_ns);
 }
 
+static int refusal_headers(lua_State *L);
+
+/* Pushes the metatable of a limiter's refusals: as that of all others, but with
+** a `headers` method that knows the limiter. It is made with the first one. */
+static void push_metatable(lua_State *L, int limiter) {
+  if (bind_limiter_field(L, limiter, BIND_LIMITER_REFUSAL) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 4);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &REFUSAL);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, limiter);
+  lua_pushcclosure(L, refusal_headers, 1);
+  lua_setfield(L, -2, "headers");
+  lua_setfield(L, -2, "__index");
+  lua_getiuservalue(L, limiter, 1);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, BIND_LIMITER_REFUSAL);
+  lua_pop(L, 1);
+}
+
 int bind_limiter_refuse(lua_State *L, weir_lua *W,
                         const bind_refusal *refusal) {
   const bind_limiter *limiter = lua_touserdata(L, refusal->limiter);
@@ -69,8 +96,8 @@ int bind_limiter_refuse(lua_State *L, weir_lua *W,
   push_object(L, refusal->verdict, refusal->waited_ns);
   bind_limiter_field(L, refusal->limiter, BIND_LIMITER_LABEL);
   lua_setfield(L, -2, "limiter");
-  lua_pushvalue(L, refusal->limiter);
-  lua_rawsetp(L, -2, &SOURCE);
+  push_metatable(L, refusal->limiter);
+  lua_setmetatable(L, -2);
   if (refusal->key && limiter->keyed) {
     lua_pushvalue(L, refusal->key);
     request.key = lua_tolstring(L, -1, &size);
@@ -237,12 +264,12 @@ What HTTP would say of it: a table of `Retry-After`, `RateLimit` and
 static int refusal_headers(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  if (lua_rawgetp(L, 1, &SOURCE) == LUA_TNIL) {
+  if (!bind_to_limiter(L, lua_upvalueindex(1))) { /* another wait's */
     lua_newtable(L);
     return 1;
   }
-  lua_getfield(L, -1, "headers");
-  lua_pushvalue(L, -2);
+  lua_getfield(L, lua_upvalueindex(1), "headers");
+  lua_pushvalue(L, lua_upvalueindex(1));
   lua_getfield(L, 1, "key");
   lua_getfield(L, 1, "cost");
   lua_call(L, 3, 1);

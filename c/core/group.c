@@ -135,7 +135,7 @@ void weir_group_decide(weir_space *space, uint32_t index, weir_verdict verdict,
     arm_others(space, index, now);
   else
     weir_ticket_count(space, weir_ticket_at(space, index), verdict);
-  first->lane = weir_ticket_at(space, index)->instance;
+  first->lane = index;
   weir_list_append(&weir_port_at(space, first->port)->ready, space, leader);
   if (verdict != WEIR_ADMITTED) drain_all(space, index, now);
 }

@@ -122,13 +122,18 @@ void weir_port_unready(weir_port *port, uint32_t index) {
   weir_list_unlink(&record_of(port)->ready, port->space, index);
 }
 
-/* The limiter that decided about a ticket; 0: parked. */
-static weir_limiter decider_of(const weir_space *space,
+/* The one of a decided ticket's group that was decided about. */
+static const weir_ticket_record *decider_of(const weir_space *space,
+                                            const weir_ticket_record *ticket) {
+  return ticket->group ? weir_ticket_at(space, ticket->lane) : ticket;
+}
+
+/* The limiter of a ticket; 0: parked. */
+static weir_limiter limiter_of(const weir_space *space,
                                const weir_ticket_record *ticket) {
-  uint32_t instance = ticket->group ? ticket->lane : ticket->instance;
-  if (!instance) return 0;
-  return weir_slab_handle(&space->limiters,
-                          weir_instance_at(space, instance)->entry.owner);
+  if (!ticket->instance) return 0;
+  return weir_slab_handle(
+      &space->limiters, weir_instance_at(space, ticket->instance)->entry.owner);
 }
 
 /* A decided ticket is held from now on if it holds anything, else freed. */
@@ -150,9 +155,9 @@ static void take(weir_port *port, uint32_t index, weir_event *out) {
   out->ticket = weir_slab_handle(&space->tickets, index);
   out->cookie = ticket->cookie;
   out->waited_ns = ticket->time;
-  out->cost = ticket->cost;
+  out->cost = decider_of(space, ticket)->cost;
   out->verdict = (weir_verdict)ticket->verdict;
-  out->limiter = decider_of(space, ticket);
+  out->limiter = limiter_of(space, decider_of(space, ticket));
   for (; at && at != index; at = next) {
     next = weir_group_next(space, at);
     take_one(space, at);

@@ -42,7 +42,7 @@ typedef struct weir_ticket_record {
                             what its flow hashes to), then how long it waited */
   uint32_t arrival;     /* number, over all waiters; compared by difference */
   uint32_t lane;        /* QUEUED: the lane it is in; 0: in none. READY: the
-                            instance that decided about its group */
+                            one of its group that was decided about */
   uint32_t group;       /* the next that asks together with it, in a ring; 0:
                             it asks alone */
   uint16_t port;        /* index of its owner */

@@ -255,7 +255,7 @@ typedef struct weir_event {
   uint64_t cookie;
   uint64_t waited_ns;   /* from arrival to decision */
   weir_limiter limiter; /* who decided; 0 for a parked ticket */
-  uint32_t cost;        /* permits asked for; 0 for a parked one or a drain */
+  uint32_t cost;        /* permits asked of it; 0 for a parked one or a drain */
   weir_verdict verdict;
 } weir_event;
 

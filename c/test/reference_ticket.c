@@ -23,7 +23,9 @@ void ref_take(reference *model, ref_ticket *ticket, weir_event *out) {
   out->cookie = ticket->cookie;
   out->waited_ns = waited(ticket);
   out->limiter = 0;
-  out->cost = ticket->kind == REF_REQUEST ? ticket->parts[0].cost : 0;
+  out->cost = 0;
+  if (ticket->kind == REF_REQUEST)
+    out->cost = ticket->parts[ticket->waits].cost;
   if (ticket->count)
     out->limiter = model->limiters[ticket->parts[ticket->waits].limiter].handle;
   out->verdict = ticket->verdict;
