@@ -370,7 +370,7 @@ bind_limiter *bind_limiter_new(lua_State *L, weir_lua *W);
 /* Pushes a field of the limiter's table. */
 int bind_limiter_field(lua_State *L, int index, int field);
 
-/* --- config.c: the options of a limiter ------------------------------------ */
+/* --- config.c: the options of a limiter ----------------------------------- */
 
 typedef struct bind_settings {
   weir_config config;
@@ -392,7 +392,7 @@ void bind_read_settings(lua_State *L, weir_lua *W, int index, const char *who,
                         const weir_config *base, bool change,
                         bind_settings *out);
 
-/* --- request.c: asking ----------------------------------------------------- */
+/* --- request.c: asking ---------------------------------------------------- */
 
 /* What is asked of one limiter, or of several together. */
 typedef struct bind_request {
@@ -425,8 +425,8 @@ const void *bind_check_key(lua_State *L, int index, const char *who,
 /* Whether all that has keys below this limiter has functions that know them. */
 bool bind_has_key_functions(lua_State *L, int index);
 
-/* Pushes the member of weir.all{...} that has this handle, or the first; answers
-** how many slots those before it have. */
+/* Pushes the member of weir.all{...} that has this handle, or the first;
+** answers how many slots those before it have. */
 int bind_push_member(lua_State *L, int all, weir_limiter handle);
 
 /* Pushes the table of methods. */

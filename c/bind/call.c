@@ -114,7 +114,7 @@ static int enter(lua_State *L, call_record *record) {
   return leave(L, record);
 }
 
-/* --- calls without a permit ------------------------------------------------ */
+/* --- calls without a permit ----------------------------------------------- */
 
 /* Another call may use the record from now on. */
 static void drop_record(lua_State *L) {
@@ -178,7 +178,7 @@ static int refuse(lua_State *L, weir_lua *W, const bind_limiter *self,
   return refused_k(L, LUA_OK, (lua_KContext)W);
 }
 
-/* --- calls ------------------------------------------------------------------ */
+/* --- calls ---------------------------------------------------------------- */
 
 static int wait_k(lua_State *L, int status, lua_KContext id) {
   const bind_limiter *self = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));

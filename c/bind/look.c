@@ -176,7 +176,7 @@ static int limiter_waits(lua_State *L) {
   return 3;
 }
 
-/* --- the busiest keys ------------------------------------------------------ */
+/* --- the busiest keys ----------------------------------------------------- */
 
 enum { TOP_MAX = 1000 };
 
@@ -227,7 +227,7 @@ static int limiter_top(lua_State *L) {
   return 1;
 }
 
-/* --- HTTP fields ------------------------------------------------------------ */
+/* --- HTTP fields ---------------------------------------------------------- */
 
 enum { FIELD_MAX = 512 };
 

@@ -150,7 +150,7 @@ static int trace(lua_State *L) {
   return 0;
 }
 
-/* --- explain --------------------------------------------------------------- */
+/* --- explain -------------------------------------------------------------- */
 
 static const char EXPLANATION; /* registry key of the metatable */
 

@@ -155,7 +155,7 @@ uint32_t bind_refused_cost(const bind_request *request) {
   return request->requests[0].cost;
 }
 
-/* --- what functions say of a call ------------------------------------------ */
+/* --- what functions say of a call ----------------------------------------- */
 
 /* Pushes what a function of the limiter at `limiter` says of the arguments. */
 static void ask_function(lua_State *L, int limiter, int field, int first,
@@ -228,7 +228,7 @@ bool bind_ask_functions(lua_State *L, int limiter, int first, int count,
   return !self->key_function || out->key;
 }
 
-/* --- limiter:acquire ------------------------------------------------------- */
+/* --- limiter:acquire ------------------------------------------------------ */
 
 enum { LIMITER = 1, KEY, FLOW, PERMIT }; /* stack of acquire, while it waits */
 

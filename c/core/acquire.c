@@ -174,8 +174,8 @@ static int enqueue(const weir_port *port, const weir_ask *ask, uint64_t now,
 }
 
 /* A request that says nothing but what it costs, to a limiter that limits
-** nothing but permits, of which there are enough and nobody waits for them: what
-** all rules below come to for it, in a fifth of the time. */
+** nothing but permits, of which there are enough and nobody waits for them:
+** what all rules below come to for it, in a fifth of the time. */
 static bool goes_at_once(const weir_space *space,
                          const weir_limiter_record *limiter,
                          const weir_request *request) {

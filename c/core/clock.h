@@ -46,8 +46,8 @@ static inline uint64_t weir_clock_then(const weir_clock *clock, uint64_t then) {
                                               : WEIR_NEVER - 1;
 }
 
-/* The later of `t` and the latest time this clock was told: what has happened by
-** then has happened, though a caller is a little behind. */
+/* The later of `t` and the latest time this clock was told: what has happened
+** by then has happened, though a caller is a little behind. */
 static inline uint64_t weir_clock_latest(const weir_clock *clock, uint64_t t) {
   uint64_t last = weir_clock_at(clock, clock->last);
   return last > t ? last : t;

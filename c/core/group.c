@@ -42,8 +42,8 @@ static weir_verdict verdict_aside(const weir_space *space,
              : WEIR_WAITING;
 }
 
-/* Puts a waiter aside, where it keeps what its flow hashes to; in a queue without
-** turns that is not kept. */
+/* Puts a waiter aside, where it keeps what its flow hashes to; in a queue
+** without turns that is not kept. */
 static void put_aside(weir_space *space, uint32_t index) {
   weir_ticket_record *ticket = weir_ticket_at(space, index);
   uint64_t flow =

@@ -97,7 +97,7 @@ uint32_t weir_index_find(const weir_index *index, const weir_slab *slab,
     if (bucket->slots[i].tag == tag &&
         matches(slab, bucket->slots[i].record, owner, hash))
       return bucket->slots[i].record;
-  record = bucket->others & bit_of(tag) ? bucket->more : 0;
+  record = (bucket->others & bit_of(tag)) ? bucket->more : 0;
   while (record && !matches(slab, record, owner, hash))
     record = entry_at(slab, record)->record.next;
   return record;

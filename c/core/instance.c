@@ -241,7 +241,8 @@ void weir_queue_pump(weir_space *space, uint32_t index, uint64_t now) {
   uint64_t t = weir_clock_at(&space->clock, now);
   if (instance->control && is_tuned(space, instance))
     weir_tuner_advance(&weir_control_at(space, instance->control)->tuner, t);
-  while (instance->queue && pump_one(space, index, now, t)) continue;
+  while (instance->queue)
+    if (!pump_one(space, index, now, t)) break;
   weir_instance_arm(space, index, t);
 }
 

@@ -14,7 +14,7 @@
 
 enum { WEIR_NO_LIMIT = 0 }; /* permits are not limited */
 
-/* --- gates: every request passes them, so they are small and in line ------- */
+/* --- gates: every request passes them, so they are small and in line ------ */
 
 /* The limit of an adaptive limiter. */
 uint32_t weir_limit_adapted(const weir_space *space,
@@ -106,7 +106,7 @@ static inline void weir_instance_refund(weir_space *space,
                     weir_clock_latest(&space->clock, t));
 }
 
-/* --- tickets --------------------------------------------------------------- */
+/* --- tickets -------------------------------------------------------------- */
 
 /* Counts that somebody was admitted, after a wait of `ns`. */
 static inline void weir_count_admitted(weir_limiter_record *limiter,
@@ -202,7 +202,8 @@ void weir_pump_all(weir_space *space, uint32_t limiter, uint64_t now);
 ** was the last that kept it. */
 void weir_ticket_free(weir_space *space, uint32_t ticket);
 
-/* Takes a QUEUED ticket out of what it waits in. `served`: its turn has come. */
+/* Takes a QUEUED ticket out of what it waits in. `served`: its turn has
+** come. */
 void weir_ticket_leave(weir_space *space, uint32_t ticket, bool served);
 
 /* Takes a ticket out of its port's deadlines, if it is among them. */

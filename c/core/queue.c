@@ -310,8 +310,8 @@ uint32_t weir_queue_oldest(const weir_space *space, uint32_t index) {
                                  : queue->tickets.first;
 }
 
-/* Whether a place goes before the first of each priority; without ageing that is
-** before the first of the highest. */
+/* Whether a place goes before the first of each priority; without ageing that
+** is before the first of the highest. */
 static bool outranks_all(const weir_space *space,
                          const weir_queue_record *queue,
                          const weir_place *place, uint64_t aging_ns) {
@@ -459,7 +459,7 @@ uint32_t weir_queue_victim(const weir_space *space, uint32_t index,
   }
 }
 
-/* --- the time of the head -------------------------------------------------- */
+/* --- the time of the head ------------------------------------------------- */
 
 static void set_due(const weir_space *space, uint32_t index, uint64_t time) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);

@@ -65,7 +65,7 @@ bool duel_answers(duel *d, int64_t engine, int64_t model);
 /* Compares; false, with a report, if they differ. */
 bool duel_same(duel *d, const char *what, uint64_t engine, uint64_t model);
 
-/* --- duel_pick.c: random arguments, which are in the report ---------------- */
+/* --- duel_pick.c: random arguments, which are in the report --------------- */
 
 uint64_t duel_later(uint64_t now, uint64_t ns);
 uint64_t duel_earlier(uint64_t now, uint64_t ns);
@@ -86,7 +86,7 @@ weir_request duel_pick_request(duel *d);
 weir_config duel_pick_config(duel *d);
 weir_outcome duel_pick_outcome(duel *d);
 
-/* --- duel_ops.c: the operations -------------------------------------------- */
+/* --- duel_ops.c: the operations ------------------------------------------- */
 
 /* One random operation on both. */
 void duel_operate(duel *d);
@@ -94,7 +94,7 @@ void duel_operate(duel *d);
 /* Lets everything come to its end, in random order: nobody may be left. */
 void duel_unwind(duel *d);
 
-/* --- duel_look.c: what can be seen ------------------------------------------ */
+/* --- duel_look.c: what can be seen ---------------------------------------- */
 
 void duel_same_events(duel *d, const weir_event *engine,
                       const weir_event *model);

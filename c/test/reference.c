@@ -1,4 +1,5 @@
-/* reference.c - see reference.h: its tickets and limiters, found and counted. */
+/* reference.c - see reference.h: its tickets and limiters, found and
+** counted. */
 #include "reference.h"
 
 #include <string.h>

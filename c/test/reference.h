@@ -182,7 +182,8 @@ void ref_label(int key, char out[WEIR_LABEL_MAX + 1]);
 void ref_forget(reference *model, weir_limiter handle, unsigned seen,
                 uint64_t now);
 
-/* Whether a request to this limiter may begin to measure a key that is known. */
+/* Whether a request to this limiter may begin to measure a key that is
+** known. */
 bool ref_would_measure(reference *model, weir_limiter handle);
 
 /* --- asking -------------------------------------------------------------- */

@@ -78,7 +78,7 @@ bool ref_is_tuned(reference *model, const ref_instance *instance);
 /* Whether its rate has recovered, and nobody holds or waits. */
 bool ref_is_idle(reference *model, const ref_instance *instance);
 
-/* --- reference_queue.c: who goes next -------------------------------------- */
+/* --- reference_queue.c: who goes next ------------------------------------- */
 
 /* The waiter that goes next, if `ghost` waited here, too; NULL: none. */
 ref_ticket *ref_head_with(reference *model, const ref_instance *instance,
@@ -105,7 +105,7 @@ void ref_joined(reference *model, ref_ticket *ticket);
 void ref_left(reference *model, ref_instance *instance,
               const ref_ticket *ticket, const ref_part *part, bool served);
 
-/* --- reference_settle.c: decisions ----------------------------------------- */
+/* --- reference_settle.c: decisions ---------------------------------------- */
 
 /* Decides a waiter, on account of one of its parts. */
 void ref_decide(reference *model, ref_ticket *ticket, weir_verdict verdict,
@@ -131,7 +131,7 @@ void ref_drained(reference *model, int limiter);
 /* A ticket that does not wait any more leaves the queue it is in. */
 void ref_leave(reference *model, ref_ticket *ticket, bool served);
 
-/* --- reference_laws.c: what holds whatever the rules are -------------------- */
+/* --- reference_laws.c: what holds whatever the rules are ------------------ */
 
 void ref_break(reference *model, bool broken, const char *law);
 void ref_law_charge(reference *model, const ref_ticket *ticket,

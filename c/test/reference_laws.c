@@ -80,8 +80,8 @@ void ref_law_charge(reference *model, const ref_ticket *ticket,
   check_tokens(model, instance, &limiter->config.rate);
 }
 
-/* Tokens that come back at once are as if they were not taken. Later ones may be
-** more than what they still made a difference of, and those that were taken
+/* Tokens that come back at once are as if they were not taken. Later ones may
+** be more than what they still made a difference of, and those that were taken
 ** before there was a rate, or in a dry run, are not remembered: then nobody
 ** knows how many there are, and all is forgotten. */
 void ref_law_refund(reference *model, const ref_ticket *ticket,

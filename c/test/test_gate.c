@@ -45,7 +45,7 @@ static void run_cells(weir_config config, const cell *cells, size_t count) {
 }
 
 #define CELLS(config, cells)                                                   \
-  run_cells(config, cells, sizeof cells / sizeof *cells)
+  run_cells(config, cells, sizeof(cells) / sizeof *(cells))
 
 /* --- cell by cell --------------------------------------------------------- */
 

@@ -22,7 +22,7 @@ static weir_ticket hand(check_place place, world *w, weir_ticket from,
   return to;
 }
 
-#define HAND(w, held, to) (held = hand(HERE, w, held, to))
+#define HAND(w, held, to) ((held) = hand(HERE, w, held, to))
 #define WAIT_AS(w, ...) ASK(w, WEIR_WAITING, __VA_ARGS__)
 
 static void check_bound(check_place place, world *w, weir_ticket ticket,

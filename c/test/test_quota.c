@@ -130,7 +130,8 @@ static uint64_t time_of(world *w, weir_ticket ticket) {
   weir_event event = { .ticket = 0 };
   while (weir_deadline(w->port) != WEIR_NEVER && event.ticket != ticket) {
     world_advance(w, weir_deadline(w->port));
-    while (weir_next(w->port, &event)) continue;
+    while (weir_next(w->port, &event)) {
+    }
   }
   CHECK_EQ(event.ticket, ticket);
   return w->now;

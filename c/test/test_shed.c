@@ -223,7 +223,7 @@ static weir_ticket pass_at(check_place place, world *w, uint64_t now,
   return to;
 }
 
-#define PASS(w, at, held, to) (held = pass_at(HERE, w, at, held, to))
+#define PASS(w, at, held, to) ((held) = pass_at(HERE, w, at, held, to))
 
 TEST(the_head_is_shed_when_waits_have_been_long_for_an_interval) {
   world w;
