@@ -68,6 +68,23 @@ local rows = {
     "bench_core cancel", "bench_core timers", is = "as many libevent timers" },
 }
 
+-- Every gate on top of the bare decorator, from Lua.
+for i, gate in ipairs {
+  { "a call through the decorator, a rate", "rate" },
+  { "... a rate and permits", "both" },
+  { "... a rate and permits of a key", "key" },
+  { "... permits in turns, of a flow", "fair" },
+  { "... permits, shedding by CoDel and by doom", "shed" },
+  { "... an adaptive limit, Vegas", "vegas" },
+  { "... two limiters, one after the other (weir.stack)", "stack" },
+  { "... two limiters at once (weir.all)", "all" },
+} do
+  rows[#rows + 1] = { gate[1], { "calls", "limited_" .. gate[2], 500000 },
+    { "calls", "limited", 500000 },
+    is = i == 1 and "the decorator with nothing but permits, of which one is "
+      .. "free; so of the gates that follow" or nil }
+end
+
 --- Adds rows of one program that have a floor in common.
 local function add(list, program, floor, is)
   for i, row in ipairs(list) do
