@@ -94,6 +94,7 @@ static void begin(duel *d, choices *from) {
   d->now = starts[choose(from, 10) * choose(from, 10) / 18];
   d->step = 0;
   d->calm = once_in(from, 3);
+  d->plain = once_in(from, 4);
   d->tight = once_in(from, 6);
   d->broken = false;
   allocator = ledger_allocator(&d->memory);

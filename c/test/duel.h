@@ -42,6 +42,7 @@ typedef struct duel {
   unsigned step;
   bool calm;   /* limiters are few and seldom changed, so that what is measured
                   of them comes to something */
+  bool plain;  /* most limiters have nothing to do with the time */
   bool tight;  /* the allocator fails often */
   bool broken; /* they disagreed; the report has been printed */
   duel_entry log[DUEL_LOG];
@@ -93,6 +94,12 @@ void duel_operate(duel *d);
 
 /* Lets everything come to its end, in random order: nobody may be left. */
 void duel_unwind(duel *d);
+
+/* --- duel_foresee.c: quotas ----------------------------------------------- */
+
+/* Whether a request would be admitted after `retry_ns`, if nobody came. */
+void duel_foresee(duel *d, weir_limiter limiter, const weir_request *request,
+                  uint64_t retry_ns);
 
 /* --- duel_look.c: what can be seen ---------------------------------------- */
 

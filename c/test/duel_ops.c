@@ -155,9 +155,8 @@ static void op_park(duel *d) {
 ** space has not been told that its clock was set, no time passes.) */
 static void check_retry(duel *d, int port, weir_limiter limiter,
                         const weir_request *request, uint64_t ns) {
-  const weir_clock *clock = &d->model.clock;
   if (ns >= WEIR_NEVER - 1 - d->now ||
-      weir_clock_at(clock, d->now + ns) != weir_clock_at(clock, d->now) + ns)
+      ref_clock(&d->model, d->now + ns) != ref_clock(&d->model, d->now) + ns)
     return;
   duel_same(d, "in time", WEIR_ADMITTED,
             (uint64_t)weir_peek(d->ports[port], limiter, request, d->now + ns));
@@ -193,6 +192,7 @@ static void op_quota(duel *d) {
   duel_same(d, "quota.reset_ns", engine.reset_ns, model.reset_ns);
   if (is_timely(d, limiter, &request))
     check_retry(d, port, limiter, &request, engine.retry_ns);
+  duel_foresee(d, limiter, &request, engine.retry_ns);
 }
 
 static void op_holds_all(duel *d) {

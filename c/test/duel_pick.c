@@ -13,6 +13,7 @@ uint64_t duel_earlier(uint64_t now, uint64_t ns) {
 }
 
 static uint64_t pick_deadline(duel *d) {
+  if (d->plain && !once_in(d->from, 4)) return 0;
   switch (choose(d->from, 10)) {
   case 0: return WEIR_NEVER;
   case 1: return duel_earlier(d->now, choose(d->from, 3));
@@ -133,10 +134,14 @@ weir_request duel_pick_request(duel *d) {
   return request;
 }
 
+/* Where drops are many an adaptive limit knows one way only. */
 weir_outcome duel_pick_outcome(duel *d) {
-  static const uint8_t outcomes[] = { WEIR_DONE, WEIR_DONE, WEIR_DROPPED,
-                                      WEIR_UNUSED };
-  return (weir_outcome)duel_arg(d, "outcome", outcomes[choose(d->from, 4)]);
+  weir_outcome outcome = WEIR_DONE;
+  if (once_in(d->from, d->calm ? 16 : 4))
+    outcome = WEIR_DROPPED;
+  else if (once_in(d->from, d->calm ? 16 : 3))
+    outcome = WEIR_UNUSED;
+  return (weir_outcome)duel_arg(d, "outcome", outcome);
 }
 
 /* --- configurations ------------------------------------------------------- */
@@ -178,15 +183,25 @@ static weir_shed pick_shed(duel *d, weir_order order) {
 
 static weir_adaptive pick_adaptive(duel *d) {
   weir_adaptive adaptive = { .algorithm = WEIR_STATIC };
-  if (!once_in(d->from, 4)) return adaptive;
+  if (!once_in(d->from, d->calm ? 2 : 4)) return adaptive;
   adaptive.algorithm =
       (weir_algorithm)duel_arg(d, "algorithm", 1 + choose(d->from, 3));
   adaptive.initial = (uint32_t)duel_arg(d, "initial", 1 + choose(d->from, 4));
   adaptive.min = (uint32_t)duel_arg(d, "min", choose(d->from, 3));
   adaptive.max = (uint32_t)duel_arg(d, "max", 3 + choose(d->from, 6));
   adaptive.queue = choose(d->from, 3);
-  adaptive.timeout_ns = duel_arg(d, "late", choose(d->from, 256));
+  if (half(d)) adaptive.timeout_ns = choose(d->from, 256);
+  duel_arg(d, "late", adaptive.timeout_ns);
   return adaptive;
+}
+
+/* What makes a limiter depend on the time. */
+static void pick_times(duel *d, weir_config *config) {
+  if (d->plain && !once_in(d->from, 4)) return;
+  if (half(d))
+    config->timeout_ns = (uint64_t)choose(d->from, 256) * choose(d->from, 5);
+  config->rate = pick_rate(d);
+  config->adaptive = pick_adaptive(d);
 }
 
 weir_config duel_pick_config(duel *d) {
@@ -194,14 +209,11 @@ weir_config duel_pick_config(duel *d) {
   config.concurrent = (uint32_t)duel_arg(d, "concurrent", pick_permits(d));
   if (half(d)) config.queue = choose(d->from, 8);
   duel_arg(d, "queue", config.queue);
-  if (half(d))
-    config.timeout_ns = (uint64_t)choose(d->from, 256) * choose(d->from, 5);
+  pick_times(d, &config);
   duel_arg(d, "timeout", config.timeout_ns);
-  config.rate = pick_rate(d);
   config.order = (weir_order)duel_arg(d, "order", choose(d->from, 4));
   if (half(d)) config.aging_ns = duel_arg(d, "aging", choose(d->from, 40));
   config.shed = pick_shed(d, config.order);
-  config.adaptive = pick_adaptive(d);
   if (half(d)) config.keys = choose(d->from, 5);
   duel_arg(d, "keys", config.keys);
   config.pass_exhausted = duel_arg(d, "pass", once_in(d->from, 5));

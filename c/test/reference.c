@@ -56,7 +56,7 @@ void ref_init(reference *model) {
   model->queue_numbers.count = model->queue_numbers.used = 0;
   model->high = 0;
   model->arrivals = model->decisions = 0;
-  model->clock = (weir_clock){ 0, 0 };
+  model->heard = model->ahead = 0;
   model->now = model->t = model->label = 0;
   model->no_memory = false;
   model->broken = NULL;
@@ -64,9 +64,37 @@ void ref_init(reference *model) {
 
 /* --- the time ------------------------------------------------------------ */
 
+/* No time passes where the callers' clock goes back by a second or more. */
+static bool was_set(const reference *model, uint64_t now) {
+  return now <= model->heard && model->heard - now >= 1000000000;
+}
+
+/* NEVER is no time. */
+static uint64_t later_by(uint64_t now, uint64_t ahead) {
+  return now < WEIR_NEVER - 1 - ahead ? now + ahead : WEIR_NEVER - 1;
+}
+
+uint64_t ref_clock(const reference *model, uint64_t now) {
+  return later_by(was_set(model, now) ? model->heard : now, model->ahead);
+}
+
+uint64_t ref_clock_then(const reference *model, uint64_t then) {
+  return then > model->heard ? 0 : later_by(then, model->ahead);
+}
+
+uint64_t ref_clock_latest(const reference *model) {
+  uint64_t last = later_by(model->heard, model->ahead);
+  return model->t > last ? model->t : last;
+}
+
+uint64_t ref_clock_back(const reference *model, uint64_t t) {
+  if (t == WEIR_NEVER) return t;
+  return t > model->ahead ? t - model->ahead : 0;
+}
+
 void ref_look_at(reference *model, uint64_t now) {
   model->now = now;
-  model->t = weir_clock_at(&model->clock, now);
+  model->t = ref_clock(model, now);
 }
 
 /* After the clock was set, what is due is due at other times of it. */
@@ -80,11 +108,15 @@ static void set_clock(reference *model) {
   }
 }
 
+/* (It was set, if its clock is farther ahead than it was; near the end of time
+** it can not be.) */
 void ref_tick(reference *model, uint64_t now) {
-  uint64_t ahead = model->clock.ahead;
-  model->now = now;
-  model->t = weir_clock_tick(&model->clock, now);
-  if (model->clock.ahead != ahead) set_clock(model);
+  bool set;
+  ref_look_at(model, now);
+  set = model->t - now > model->ahead;
+  if (set) model->ahead = model->t - now;
+  if (set || now > model->heard) model->heard = now;
+  if (set) set_clock(model);
 }
 
 /* --- numbers ------------------------------------------------------------- */

@@ -4,9 +4,8 @@
 ** Written from weir.h: arrays, and a look through all of them for whatever is
 ** asked. It keeps no count, no queue and no heap that could go wrong: who is
 ** next, how much is in use and what is due is found anew each time. What is a
-** function of its state alone (rates, CoDel, pace, adaptive limits, the clock;
-** each has tests of its own) is called as it is: here it matters when, and on
-** what.
+** function of its state alone (rates, CoDel, pace, adaptive limits; each has
+** tests of its own) is called as it is: here it matters when, and on what.
 **
 ** Where weir.h leaves an order open, of the queues of one limiter that is
 ** changed or of the tickets of one port that leaves, the engine goes by the
@@ -21,7 +20,6 @@
 
 #include <weir.h>
 
-#include "core/clock.h"
 #include "core/codel.h"
 #include "core/rate.h"
 #include "core/tuner.h"
@@ -146,9 +144,10 @@ typedef struct reference {
   ref_numbers queue_numbers;
   uint64_t arrivals;
   uint64_t decisions;
-  weir_clock clock;
-  uint64_t now; /* ns: of this call */
-  uint64_t t;   /* ns: the same, of the space's clock */
+  uint64_t heard; /* ns: the latest time told since the clock was set */
+  uint64_t ahead; /* ns: by how much the space's clock is ahead since then */
+  uint64_t now;   /* ns: of this call */
+  uint64_t t;     /* ns: the same, of the space's clock */
 
   /* To be set before a call: */
   uint64_t label; /* the handle of what it makes, in the engine */
@@ -161,6 +160,9 @@ typedef struct reference {
 } reference;
 
 void ref_init(reference *model);
+
+/* What the space's clock says when the callers' says `now`. */
+uint64_t ref_clock(const reference *model, uint64_t now);
 
 /* The live ticket or limiter with this label; NULL: none. */
 ref_ticket *ref_ticket_of(reference *model, weir_ticket handle);

@@ -66,7 +66,7 @@ uint64_t ref_time_of(reference *model, const ref_instance *instance,
   } else if (ref_is_tuned(model, instance)) {
     time = weir_tuner_due(&instance->tuner);
   }
-  return weir_clock_back(&model->clock, time);
+  return ref_clock_back(model, time);
 }
 
 void ref_charge(reference *model, const ref_ticket *ticket,
@@ -86,8 +86,8 @@ void ref_refund(reference *model, const ref_ticket *ticket,
   if (part->free || !meter->rate.count) return;
   ref_law_refund(model, ticket, part);
   weir_meter_give(meter, &instance->rate, part->cost,
-                  weir_clock_then(&model->clock, ticket->decided),
-                  weir_clock_latest(&model->clock, model->t));
+                  ref_clock_then(model, ticket->decided),
+                  ref_clock_latest(model));
 }
 
 /* --- what is measured ----------------------------------------------------- */
@@ -154,7 +154,7 @@ void ref_sample(reference *model, const ref_ticket *ticket,
 /* By the latest time that was told, even if this caller's is earlier. */
 bool ref_is_idle(reference *model, const ref_instance *instance) {
   const weir_meter *meter = &ref_limiter_at(model, instance)->meter;
-  uint64_t t = weir_clock_latest(&model->clock, model->t);
+  uint64_t t = ref_clock_latest(model);
   if (has_tickets(model, instance)) return false;
   return !meter->rate.count || weir_meter_idle(meter, &instance->rate, t) <= t;
 }

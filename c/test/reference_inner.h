@@ -13,6 +13,13 @@
 void ref_look_at(reference *model, uint64_t now);
 void ref_tick(reference *model, uint64_t now);
 
+/* What the space's clock said when the callers' said `then`; 0, long ago, if
+** that was before it was set. The latest time it was told. What the callers'
+** will say at `t`. */
+uint64_t ref_clock_then(const reference *model, uint64_t then);
+uint64_t ref_clock_latest(const reference *model);
+uint64_t ref_clock_back(const reference *model, uint64_t t);
+
 int ref_number_take(ref_numbers *numbers);
 void ref_number_give(ref_numbers *numbers, int number);
 
