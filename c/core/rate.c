@@ -115,14 +115,15 @@ static void gcra_take(const weir_meter *meter, weir_rate_state *state,
   *state = full_at(sum(from, steps(meter, cost), meter->rate.count));
 }
 
-/* The bucket was not full before so much time had passed, so until then all of
-** it counts. Later it may have been, and then they were there again without
-** being given: what the state does not tell is not given twice. A mark that
+/* Had they not been taken, the bucket may have been full at once and stayed so:
+** what came in since then came in for them, and is not given twice. A mark that
 ** comes to lie before `t` is as good as one at `t`. */
 static void gcra_give(const weir_meter *meter, weir_rate_state *state,
                       uint32_t cost, uint64_t then, uint64_t t) {
   span mark = { state->mark, state->part }, back = steps(meter, cost);
-  if (state->mark < t || (t > then && t - then >= back.ns)) return;
+  uint64_t since = t > then ? t - then : 0;
+  if (state->mark < t || since >= back.ns) return;
+  back.ns -= since;
   if (exceeds(back, mark)) back = mark;
   *state = full_at(difference(mark, back, meter->rate.count));
 }

@@ -80,17 +80,14 @@ void ref_law_charge(reference *model, const ref_ticket *ticket,
   check_tokens(model, instance, &limiter->config.rate);
 }
 
-/* Tokens that come back at once are as if they were not taken. Later ones may
-** be more than what they still made a difference of, and those that were taken
-** before there was a rate, or in a dry run, are not remembered: then nobody
-** knows how many there are, and all is forgotten. */
+/* Tokens that come back are as if they were not taken. Those that were taken
+** before the rate was what it is, or in a dry run, are not remembered: then
+** nobody knows how many there are, and all is forgotten. */
 void ref_law_refund(reference *model, const ref_ticket *ticket,
                     const ref_part *part) {
   ref_instance *instance = ref_instance_at(model, part);
   for (int i = 0; i < instance->taken_count; i++) {
-    if (instance->taken[i].arrival != ticket->arrival ||
-        instance->taken[i].t != model->t)
-      continue;
+    if (instance->taken[i].arrival != ticket->arrival) continue;
     drop_taken(instance, i);
     return;
   }

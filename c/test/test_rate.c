@@ -274,8 +274,20 @@ TEST(reservations_act_as_in_gos_limiter) {
   run_reserve(g, max, COUNT_OF(max));
   CHECK_EQ(reserve(&g, 2, 0), 0);
   CHECK_EQ(reserve(&g, 2, 0), 200 * MS);
-  give(&g, 2, 0, 100 * MS);
+  give(&g, 2, 200 * MS, 100 * MS); /* before it acts */
   CHECK_EQ(reserve(&g, 2, 100 * MS), 200 * MS);
+}
+
+/* Giving all of them back, as long as the bucket was never full, let three go
+** at 31 from a bucket of two: without the first two it would have been full. */
+TEST(tokens_that_come_back_late_are_not_had_twice) {
+  gate g = gcra(1, 24, 2);
+  CHECK(try(&g, 2, 0));
+  CHECK(try(&g, 1, 31));
+  give(&g, 2, 0, 31);
+  CHECK(try(&g, 1, 31));
+  CHECK(!try(&g, 1, 31));
+  CHECK_EQ(ready(&g, 1, 31), 55);
 }
 
 /* The same: TestLimiter_noTruncationErrors (10/13 a second),
