@@ -88,6 +88,20 @@ static inline void weir_instance_charge(weir_space *space,
     weir_meter_take(&limiter->meter, &instance->rate, ticket->cost, t);
 }
 
+/* Gives tokens back that were taken when the ticket was decided, if they were:
+** one that was in the same instant as the rate came may not have. */
+static inline void weir_tokens_refund(const weir_space *space,
+                                      const weir_limiter_record *limiter,
+                                      weir_instance_record *instance,
+                                      const weir_ticket_record *ticket,
+                                      uint64_t t) {
+  uint64_t then = weir_clock_then(&space->clock, ticket->since);
+  if (weir_meter_on(&limiter->meter) &&
+      (!limiter->metered || then > limiter->metered))
+    weir_meter_give(&limiter->meter, &instance->rate, ticket->cost, then,
+                    weir_clock_latest(&space->clock, t));
+}
+
 /* Gives it back; `unused`: tokens as well. */
 static inline void weir_instance_refund(weir_space *space,
                                         const weir_ticket_record *ticket,
@@ -100,10 +114,7 @@ static inline void weir_instance_refund(weir_space *space,
   }
   instance->in_use -= ticket->cost;
   limiter->in_use -= ticket->cost;
-  if (unused && weir_meter_on(&limiter->meter))
-    weir_meter_give(&limiter->meter, &instance->rate, ticket->cost,
-                    weir_clock_then(&space->clock, ticket->since),
-                    weir_clock_latest(&space->clock, t));
+  if (unused) weir_tokens_refund(space, limiter, instance, ticket, t);
 }
 
 /* --- tickets -------------------------------------------------------------- */

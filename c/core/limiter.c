@@ -142,6 +142,7 @@ static bool configure(weir_space *space, uint32_t index,
   limiter->changes++;
   if (!is_same_rate(&before.rate, &config->rate)) {
     weir_meter_init(&limiter->meter, &config->rate);
+    if (!before.rate.count) limiter->metered = limiter->tickets ? t : 0;
     change_rate(space, index, &before, t);
   }
   if (limiter->waiting) weir_pump_all(space, index, now);

@@ -120,6 +120,9 @@ typedef struct weir_limiter_record {
   weir_record record;
   weir_config config;              /* `adaptive` is complete */
   weir_meter meter;                /* of config.rate */
+  uint64_t metered;                /* when the rate came, on the space's clock:
+                                      who was there already took no tokens; 0:
+                                      nobody was */
   uint32_t most;                   /* what a request may cost at all */
   uint32_t instance;               /* index: for requests without a key */
   uint32_t refs;                   /* opens not yet dropped */

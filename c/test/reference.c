@@ -235,7 +235,7 @@ bool ref_is_idle_limiter(reference *model, int limiter) {
   return true;
 }
 
-static bool has_tickets(const reference *model, int limiter) {
+bool ref_has_tickets(const reference *model, int limiter) {
   for (int i = 0; i < model->high; i++)
     if (model->tickets[i].state != WEIR_FREE &&
         parts_at(&model->tickets[i], limiter))
@@ -274,7 +274,7 @@ ref_ticket *ref_make(reference *model, const ref_ticket *like) {
 }
 
 void ref_collect(reference *model, int limiter) {
-  if (!model->limiters[limiter].refs && !has_tickets(model, limiter))
+  if (!model->limiters[limiter].refs && !ref_has_tickets(model, limiter))
     model->limiters[limiter].live = false;
 }
 

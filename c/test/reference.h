@@ -126,6 +126,7 @@ typedef struct ref_limiter {
   char name[WEIR_NAME_MAX + 1];
   weir_config config;
   weir_meter meter;
+  uint64_t metered; /* when the rate came while somebody was there; 0: never */
   ref_instance keys[REF_KEYS];
   uint64_t changes;
   uint64_t admitted;

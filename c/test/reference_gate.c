@@ -82,11 +82,13 @@ void ref_charge(reference *model, const ref_ticket *ticket,
 void ref_refund(reference *model, const ref_ticket *ticket,
                 const ref_part *part) {
   ref_instance *instance = ref_instance_at(model, part);
-  const weir_meter *meter = &ref_limiter_at(model, instance)->meter;
-  if (part->free || !meter->rate.count) return;
+  const ref_limiter *limiter = ref_limiter_at(model, instance);
+  uint64_t then = ref_clock_then(model, ticket->decided);
+  if (part->free || !limiter->meter.rate.count ||
+      (limiter->metered && then <= limiter->metered))
+    return;
   ref_law_refund(model, ticket, part);
-  weir_meter_give(meter, &instance->rate, part->cost,
-                  ref_clock_then(model, ticket->decided),
+  weir_meter_give(&limiter->meter, &instance->rate, part->cost, then,
                   ref_clock_latest(model));
 }
 

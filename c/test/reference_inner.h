@@ -16,6 +16,7 @@ void ref_tick(reference *model, uint64_t now);
 /* What the space's clock said when the callers' said `then`; 0, long ago, if
 ** that was before it was set. The latest time it was told. What the callers'
 ** will say at `t`. */
+bool ref_has_tickets(const reference *model, int limiter);
 uint64_t ref_clock_then(const reference *model, uint64_t then);
 uint64_t ref_clock_latest(const reference *model);
 uint64_t ref_clock_back(const reference *model, uint64_t t);

@@ -35,6 +35,9 @@ static void change_rate(reference *model, ref_limiter *limiter,
   weir_meter before = limiter->meter;
   if (is_same_rate(&before.rate, rate)) return;
   weir_meter_init(&limiter->meter, rate);
+  if (!before.rate.count)
+    limiter->metered =
+        ref_has_tickets(model, (int)(limiter - model->limiters)) ? model->t : 0;
   for (int key = 0; key < REF_KEYS; key++)
     if (limiter->keys[key].known)
       weir_meter_change(&before, &limiter->meter, &limiter->keys[key].rate,
@@ -80,6 +83,7 @@ static ref_limiter *make_limiter(reference *model, const char *name) {
   memset(limiter, 0, offsetof(ref_limiter, waits));
   limiter->handle = model->label;
   limiter->live = true;
+  limiter->metered = 0;
   memcpy(limiter->name, name, strlen(name) + 1);
   for (int key = 0; key < REF_KEYS; key++) {
     limiter->keys[key].limiter = (int)(limiter - model->limiters);

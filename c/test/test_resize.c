@@ -207,4 +207,23 @@ TEST(the_ends_of_every_config_range_are_good) {
     CHECK(weir_config_check(&good[i]) == NULL);
 }
 
+/* What was taken before there was a rate took no tokens, and gave some back all
+** the same when it had not been used. */
+TEST(a_rate_that_comes_later_gets_nothing_back_from_who_was_there) {
+  weir_config config = WEIR_CONFIG_INIT;
+  world w;
+  weir_ticket early;
+  config.concurrent = 9;
+  world_open_with(&w, config);
+  early = HOLD(&w, 2);
+  w.now += 10;
+  config.rate = (weir_rate){ .count = 1, .per_ns = 100, .burst = 2 };
+  world_set(&w, config);
+  w.now += 10;
+  HOLD(&w, 2);
+  CHECK_EQ(weir_release(w.port, early, WEIR_UNUSED, w.now), 0);
+  TRY(&w, 1, WEIR_FULL);
+  world_close(&w);
+}
+
 CHECK_MAIN
