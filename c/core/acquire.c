@@ -96,11 +96,9 @@ bool weir_waits_timed(const weir_space *space, const weir_ask *ask) {
 /* --- what becomes of it --------------------------------------------------- */
 
 int weir_refuse(weir_space *space, const weir_ask *ask, weir_verdict verdict) {
-  uint32_t *refused;
-  weir_limiter_at(space, ask->limiter)->refused[verdict]++;
-  if (!ask->instance) return verdict;
-  refused = &weir_instance_at(space, ask->instance)->refused;
-  *refused += *refused < UINT32_MAX;
+  weir_count_refused(
+      weir_limiter_at(space, ask->limiter),
+      ask->instance ? weir_instance_at(space, ask->instance) : NULL, verdict);
   return verdict;
 }
 

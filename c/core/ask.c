@@ -95,13 +95,19 @@ weir_verdict weir_ask_refusal(const weir_space *space, const weir_ask *ask,
   return is_doomed(space, ask, now) ? WEIR_DOOMED : WEIR_WAITING;
 }
 
-weir_verdict weir_ask_judge(const weir_space *space, const weir_ask *ask,
-                            uint64_t now, uint64_t t) {
+weir_verdict weir_ask_gate(const weir_space *space, const weir_ask *ask,
+                           uint32_t keys, uint64_t t) {
   const weir_limiter_record *limiter = limiter_of(space, ask);
   if (limiter->closed) return WEIR_CLOSED;
   if (weir_limiter_impossible(limiter, ask->cost)) return WEIR_IMPOSSIBLE;
-  if (!ask->instance && !weir_keys_room(space, ask->limiter, 1, t))
+  if (!ask->instance && !weir_keys_room(space, ask->limiter, keys, t))
     return WEIR_EXHAUSTED;
-  if (weir_ask_bound(space, ask, t) == WEIR_BY_NOTHING) return WEIR_ADMITTED;
-  return weir_ask_refusal(space, ask, now);
+  return weir_ask_bound(space, ask, t) == WEIR_BY_NOTHING ? WEIR_ADMITTED
+                                                          : WEIR_WAITING;
+}
+
+weir_verdict weir_ask_judge(const weir_space *space, const weir_ask *ask,
+                            uint64_t now, uint64_t t) {
+  weir_verdict verdict = weir_ask_gate(space, ask, 1, t);
+  return verdict == WEIR_WAITING ? weir_ask_refusal(space, ask, now) : verdict;
 }

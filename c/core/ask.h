@@ -22,6 +22,12 @@ typedef struct weir_ask {
 int weir_ask_init(const weir_space *space, weir_limiter limiter,
                   const weir_request *request, uint64_t now, weir_ask *out);
 
+/* What its limiter alone says: a refusal that no wait can mend, or ADMITTED, or
+** WAITING where it cannot go now. `keys`: of that limiter it may need so many
+** new ones, this one included. */
+weir_verdict weir_ask_gate(const weir_space *space, const weir_ask *ask,
+                           uint32_t keys, uint64_t t);
+
 /* What it is told, if there is memory; in a dry run, what it would be. */
 weir_verdict weir_ask_judge(const weir_space *space, const weir_ask *ask,
                             uint64_t now, uint64_t t);

@@ -8,17 +8,14 @@
 #include <weir_text.h>
 
 #include "text.h"
+#include "tuner.h"
 
 #define SECOND ((uint64_t)1000000000)      /* ns */
 #define INTEGER_MAX 999999999999999u       /* of a structured field */
 #define CONCURRENT "-concurrent"           /* told from the rate by its name */
 #define UNIT ";qu=\"concurrent-requests\"" /* its quota is not requests */
 
-enum {
-  EXACT_MAX = 60,   /* seconds a window grows to, to be exact */
-  TUNER_MAX = 200,  /* what weir_adaptive.max is when it is 0 */
-  VEGAS_MAX = 1000, /* likewise, for Vegas */
-};
+enum { EXACT_MAX = 60 }; /* seconds a window grows to, to be exact */
 
 /* A rate as HTTP can put it: so much in so many whole seconds. */
 typedef struct quota_window {
@@ -41,9 +38,8 @@ static bool has_permits(const weir_config *config) {
 
 /* The most permits there can be. */
 static uint32_t permits_max(const weir_config *config) {
-  if (config->concurrent) return config->concurrent;
-  if (config->adaptive.max) return config->adaptive.max;
-  return config->adaptive.algorithm == WEIR_VEGAS ? VEGAS_MAX : TUNER_MAX;
+  return config->concurrent ? config->concurrent
+                            : weir_adaptive_complete(&config->adaptive).max;
 }
 
 static uint64_t common_divisor(uint64_t a, uint64_t b) {

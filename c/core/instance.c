@@ -79,12 +79,10 @@ void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
                        weir_verdict verdict) {
   weir_instance_record *instance = weir_instance_at(space, ticket->instance);
   weir_limiter_record *limiter = weir_limiter_of(space, instance);
-  if (verdict == WEIR_ADMITTED) {
+  if (verdict == WEIR_ADMITTED)
     weir_count_admitted(limiter, instance, ticket->time);
-  } else {
-    limiter->refused[verdict]++;
-    instance->refused += instance->refused < UINT32_MAX;
-  }
+  else
+    weir_count_refused(limiter, instance, verdict);
 }
 
 /* How fast a queue goes is measured where somebody asks for it. */

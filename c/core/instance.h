@@ -131,6 +131,14 @@ static inline void weir_count_admitted(weir_limiter_record *limiter,
     limiter->waits.zeros++;
 }
 
+/* Counts a refusal; `instance` NULL: its key is not known. */
+static inline void weir_count_refused(weir_limiter_record *limiter,
+                                      weir_instance_record *instance,
+                                      weir_verdict verdict) {
+  limiter->refused[verdict]++;
+  if (instance) instance->refused += instance->refused < UINT32_MAX;
+}
+
 /* Counts a decision about a ticket. */
 void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
                        weir_verdict verdict);

@@ -64,14 +64,8 @@ static uint32_t keys_wanted(const weir_space *space, const gathering *all,
 static weir_verdict judge_one(const weir_space *space, const gathering *all,
                               uint32_t at, uint64_t t) {
   const weir_ask *ask = &all->asks[at];
-  const weir_limiter_record *limiter = weir_limiter_at(space, ask->limiter);
-  if (limiter->closed) return WEIR_CLOSED;
-  if (weir_limiter_impossible(limiter, ask->cost)) return WEIR_IMPOSSIBLE;
-  if (!ask->instance &&
-      !weir_keys_room(space, ask->limiter, keys_wanted(space, all, at, t), t))
-    return WEIR_EXHAUSTED;
-  return weir_ask_bound(space, ask, t) == WEIR_BY_NOTHING ? WEIR_ADMITTED
-                                                          : WEIR_WAITING;
+  return weir_ask_gate(space, ask,
+                       ask->instance ? 0 : keys_wanted(space, all, at, t), t);
 }
 
 /* What all of them together are told: a refusal of any, else to wait where the
