@@ -67,6 +67,10 @@ local function with(options)
   return weir.limiter(options)
 end
 
+local function windowed(window)
+  return with { rate = RATE.rate, per = RATE.per, window = window }
+end
+
 local gates = {
   rate = function() return weir.limiter(RATE) end,
   both = function()
@@ -76,6 +80,12 @@ local gates = {
     return with { rate = RATE.rate, per = RATE.per, burst = RATE.burst,
                   key = key }
   end,
+  fixed = function() return windowed "fixed" end,
+  sliding = function() return windowed "sliding" end,
+  priority = function() return with { order = "priority", priority = 1 } end,
+  dry_run = function() return with { dry_run = true } end,
+  aimd = function() return with { adaptive = "aimd" } end,
+  gradient2 = function() return with { adaptive = "gradient2" } end,
   fair = function() return with { order = "fair", flow = key } end,
   vegas = function() return with { adaptive = "vegas" } end,
   shed = function()

@@ -72,10 +72,16 @@ local rows = {
 for i, gate in ipairs {
   { "a call through the decorator, a rate", "rate" },
   { "... a rate and permits", "both" },
+  { "... a fixed window and permits", "fixed" },
+  { "... a sliding window and permits", "sliding" },
   { "... a rate and permits of a key", "key" },
+  { "... permits by priority", "priority" },
   { "... permits in turns, of a flow", "fair" },
   { "... permits, shedding by CoDel and by doom", "shed" },
+  { "... permits, in a dry run", "dry_run" },
+  { "... an adaptive limit, AIMD", "aimd" },
   { "... an adaptive limit, Vegas", "vegas" },
+  { "... an adaptive limit, Gradient2", "gradient2" },
   { "... two limiters, one after the other (weir.stack)", "stack" },
   { "... two limiters at once (weir.all)", "all" },
 } do

@@ -29,8 +29,9 @@ end
 --- Makes one decorator of several, the outermost first: a call asks the first
 -- limiter, then the second, and gives back in the opposite order. If a later
 -- one refuses, those right outside of it get everything back, also the tokens
--- of a rate. (Across a function between them, as one that tries again, they do
--- not: it has run, and so their permits were used.)
+-- of a rate, less what came in meanwhile. (Across a function between them, as
+-- one that tries again, they do not: it has run, and so their permits were
+-- used.)
 -- @function stack
 -- @tparam table decorators limiters, or functions that take and give a function
 -- @treturn function a decorator
