@@ -64,6 +64,11 @@ const char *weir_error_text(int error) {
   case WEIR_E_STATE: return "the ticket is not in a state for this call";
   case WEIR_E_CONFIG: return "a value is outside its range";
   case WEIR_E_MEMORY: return "out of memory";
+  case WEIR_E_FORKED:
+    return "the space belongs to the parent process: open it anew after a fork";
+  case WEIR_E_DAMAGED:
+    return "the memory of the shared space is damaged: stop who uses it and "
+           "remove it";
   default: return "unknown error";
   }
 }

@@ -95,7 +95,9 @@ typedef enum weir_error {
   WEIR_E_STALE = -1,  /* the handle names nothing that is still there */
   WEIR_E_STATE = -2,  /* the ticket is not in a state for this call */
   WEIR_E_CONFIG = -3, /* a config or request value is outside its range */
-  WEIR_E_MEMORY = -4  /* the allocator answered NULL */
+  WEIR_E_MEMORY = -4, /* the allocator answered NULL, or the space is full */
+  WEIR_E_FORKED = -5, /* the space is the parent process': open it anew */
+  WEIR_E_DAMAGED = -6 /* the memory that processes share is damaged */
 } weir_error;
 
 /* How the work under a permit went. */

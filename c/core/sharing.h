@@ -1,0 +1,99 @@
+/*
+** sharing.h - what a space that processes share needs of the system.
+**
+** The engine keeps such a space's records in memory that others map as well.
+** c/shared brings that memory, the lock around each call, and the news of who
+** is alive; the engine brings the rest. Nothing here is public.
+**
+** THE MEMORY
+**   `state` and the regions lie in one mapping, at whatever address. A region
+**   is address space for one array of records; it grows in place, from its
+**   begin. All that the engine keeps there are numbers, no addresses.
+**
+** THE LOCK
+**   Every public call is made between `lock` and `unlock`. Whoever dies between
+**   them leaves a lock that can be taken, and a half of an operation, which the
+**   next one undoes: the engine notes what was there before it changes
+**   anything.
+**
+** SEATS
+**   A process has one seat in a space, however many ports it attaches. What it
+**   holds is its as long as its seat is alive.
+*/
+#ifndef WEIR_CORE_SHARING_H
+#define WEIR_CORE_SHARING_H
+
+#include <weir.h>
+
+enum {
+  WEIR_REGIONS = 10,      /* arrays of records in a space */
+  WEIR_SEATS = 1024,      /* processes that can share a space */
+  WEIR_SHARED_PORTS = 4095 /* ports that can be attached to a shared space */
+};
+
+typedef struct weir_sharing weir_sharing;
+
+struct weir_sharing {
+  /* --- the memory; all of it is zero in a new space --- */
+  unsigned char *state;   /* weir_sharing_state() bytes, at a multiple of 64 */
+  unsigned char *regions; /* WEIR_REGIONS times region_size bytes, likewise */
+  uint64_t region_size;   /* bytes, a multiple of 4096 */
+  uint64_t budget;        /* bytes that the regions may have in all */
+  uint64_t patrol_ns;     /* how often to see whether all are alive, while
+                             somebody waits; WEIR_NEVER: not at all */
+  uint32_t seat;          /* of this process: 1 to WEIR_SEATS - 1 */
+
+  /* --- the system --- */
+  /* Takes the lock. 0; 1: from somebody who died with it; or WEIR_E_FORKED:
+  ** it was not taken, since this process is not the one that opened it. */
+  int (*lock)(weir_sharing *sharing);
+  void (*unlock)(weir_sharing *sharing);
+  /* Makes sure that there is memory at these bytes of the mapping; false: there
+  ** is none. The lock is held. */
+  bool (*commit)(weir_sharing *sharing, void *at, size_t size);
+  /* Whether a seat's process lives. The lock is held. */
+  bool (*is_alive)(weir_sharing *sharing, uint32_t seat);
+  /* A dead seat's belongings are gone: another process may have it. The lock is
+  ** held. */
+  void (*vacate)(weir_sharing *sharing, uint32_t seat);
+  /* Makes the bell of a new port of this process, or unmakes it, and answers
+  ** its descriptor, which the port owns; -1: it cannot. The lock is held. */
+  int (*hang_bell)(weir_sharing *sharing, uint32_t port);
+  void (*unhang_bell)(weir_sharing *sharing, uint32_t port, int fd);
+  /* Wakes a port's host, or does nothing if it is gone. The lock is not held. */
+  void (*ring)(weir_sharing *sharing, uint32_t port);
+  /* Makes a port's own descriptor unreadable again. */
+  void (*hush)(weir_sharing *sharing, int fd);
+  /* Takes this process' seat away and frees what `sharing` has. */
+  void (*close)(weir_sharing *sharing);
+};
+
+/* How many bytes of state a space has. */
+size_t weir_sharing_state(void);
+
+/* A number that is another one if the records have another layout. */
+uint64_t weir_sharing_layout(void);
+
+/* A space in such memory. `fresh`: the memory is all zero, and `seed16` are 16
+** random bytes. The lock is held. NULL: no memory, or, if not fresh, no room
+** for what every space has. */
+weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
+                               const void *seed16);
+
+/* Undoes what a dead process had half done, if it had the lock. Whoever gets 1
+** from `lock` outside of the engine has to call it, with the lock held. */
+void weir_sharing_mend(weir_space *space);
+
+/* Takes back what the processes of dead seats had, and vacates them; how many
+** there were. The lock is held. */
+uint32_t weir_sharing_patrol(weir_space *space);
+
+/* Counts for people; the lock is held. */
+typedef struct weir_sharing_counts {
+  uint64_t bytes; /* of the budget that are used */
+  uint32_t ports, limiters, keys, tickets;
+} weir_sharing_counts;
+
+void weir_sharing_count(const weir_space *space, weir_sharing_counts *out);
+
+#endif
