@@ -147,7 +147,7 @@ void bind_push_table(lua_State *L, bind_table which);
 /* --- fiber.c: coroutines that weir resumes -------------------------------- */
 
 static inline bind_fiber *bind_fiber_at(const weir_lua *W, uint32_t index) {
-  return (bind_fiber *)(void *)W->fibers.base + index;
+  return (bind_fiber *)(void *)W->fibers.array.base + index;
 }
 
 /* A fiber for the thread on top of L's stack (popped, anchored). Raises. */

@@ -187,14 +187,15 @@ void bind_cancel_all(lua_State *L, weir_lua *W) {
   bool again = true;
   while (again) {
     again = false;
-    for (uint32_t i = 1; i < W->fibers.used; i++) again |= end_one(L, W, i);
+    for (uint32_t i = 1; i < W->fibers.head->used; i++)
+      again |= end_one(L, W, i);
   }
 }
 
 void bind_claim_all(weir_lua *W) {
   W->failed = false;
   W->unclaimed = false;
-  for (uint32_t i = 1; i < W->fibers.used; i++)
+  for (uint32_t i = 1; i < W->fibers.head->used; i++)
     bind_fiber_at(W, i)->claimed = 1;
 }
 

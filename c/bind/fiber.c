@@ -15,8 +15,7 @@ uint32_t bind_fiber_new(lua_State *L, weir_lua *W, bool task) {
   lua_pushvalue(L, -2);
   lua_pushinteger(L, 0); /* a place, which may run the collector and with it */
   lua_rawset(L, -3);     /* anything; from here on nothing of Lua's allocates */
-  if (!weir_slab_reserve(&W->fibers, &weir_allocator_default))
-    luaL_error(L, "not enough memory");
+  if (!weir_slab_reserve(&W->fibers)) luaL_error(L, "not enough memory");
   index = weir_slab_take(&W->fibers);
   fiber = bind_fiber_at(W, index);
   record = fiber->record;

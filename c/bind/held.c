@@ -17,7 +17,7 @@ typedef struct held_slot {
 static const char SENTINEL; /* registry key of its metatable */
 
 static held_slot *slot_at(const weir_lua *W, uint32_t slot) {
-  return (held_slot *)(void *)W->held.base + slot;
+  return (held_slot *)(void *)W->held.array.base + slot;
 }
 
 /* lua_CFunction: (table, from, to). Gives the table's array places up to `to`,
@@ -35,16 +35,16 @@ static bool add_slots(lua_State *L, weir_lua *W, int table) {
   int status;
   lua_pushcfunction(L, add_places);
   lua_pushvalue(L, table);
-  lua_pushinteger(L, W->held.capacity);
-  if (!weir_slab_grow(&W->held, &weir_allocator_default)) return false;
-  lua_pushinteger(L, W->held.capacity);
+  lua_pushinteger(L, W->held.array.limit);
+  if (!weir_slab_grow(&W->held)) return false;
+  lua_pushinteger(L, W->held.array.limit);
   status = lua_pcall(L, 3, 0, 0);
   if (status != LUA_OK) lua_pop(L, 1);
   return status == LUA_OK;
 }
 
 static bool has_slot(const weir_lua *W) {
-  return W->held.free || W->held.used < W->held.capacity;
+  return W->held.head->free || W->held.head->used < W->held.array.limit;
 }
 
 void bind_hold(lua_State *L, bind_permit *permit, weir_ticket ticket,
@@ -76,7 +76,7 @@ weir_ticket bind_let_go(bind_permit *permit) {
 
 static void sweep(lua_State *L, weir_lua *W) {
   bind_push_table(L, BIND_HELD);
-  for (uint32_t i = 1; i < W->held.used; i++) {
+  for (uint32_t i = 1; i < W->held.head->used; i++) {
     if (!weir_slab_live(&W->held, i)) continue;
     if (lua_rawgeti(L, -1, i) == LUA_TNIL) {
       weir_slab_give(&W->held, i);
@@ -115,7 +115,7 @@ static int sentinel_gc(lua_State *L) {
 
 void bind_open_held(lua_State *L, int self) {
   weir_lua *W = lua_touserdata(L, self);
-  weir_slab_init(&W->held, sizeof(held_slot));
+  weir_slab_init(&W->held, &weir_memory_default, NULL, NULL, sizeof(held_slot));
   bind_push_table(L, BIND_HELD);
   if (!add_slots(L, W, lua_gettop(L))) luaL_error(L, "not enough memory");
   lua_pop(L, 1);

@@ -110,7 +110,7 @@ static run_end run_loop(lua_State *L, weir_lua *W, uint32_t main) {
 
 /* The first task whose error nobody saw; 0: none. */
 static uint32_t unclaimed(const weir_lua *W) {
-  for (uint32_t i = 1; i < W->fibers.used; i++) {
+  for (uint32_t i = 1; i < W->fibers.head->used; i++) {
     const bind_fiber *fiber = bind_fiber_at(W, i);
     if (weir_slab_live(&W->fibers, i) && fiber->state == BIND_FAILED &&
         !fiber->claimed)

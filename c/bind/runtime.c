@@ -17,7 +17,7 @@ void bind_push_table(lua_State *L, bind_table which) {
 /* Waiters and holders go with the state: nobody is left to resume them. */
 static int runtime_gc(lua_State *L) {
   weir_lua *W = lua_touserdata(L, 1);
-  for (uint32_t i = 1; i < W->fibers.used; i++) {
+  for (uint32_t i = 1; i < W->fibers.head->used; i++) {
     bind_fiber *fiber = bind_fiber_at(W, i);
     if (!weir_slab_live(&W->fibers, i) || !fiber->source) continue;
     if (fiber->lookup)
@@ -28,13 +28,15 @@ static int runtime_gc(lua_State *L) {
   weir_loop_free(W->loop);
   if (W->port) weir_port_detach(W->port, W->now);
   weir_space_free(W->space);
-  weir_slab_fini(&W->fibers, &weir_allocator_default);
-  weir_slab_fini(&W->held, &weir_allocator_default);
+  weir_slab_fini(&W->fibers);
+  weir_slab_fini(&W->held);
   W->loop = NULL;
   W->port = NULL;
   W->space = NULL;
-  weir_slab_init(&W->fibers, sizeof(bind_fiber));
-  weir_slab_init(&W->held, sizeof(weir_record));
+  weir_slab_init(&W->fibers, &weir_memory_default, NULL, NULL,
+                 sizeof(bind_fiber));
+  weir_slab_init(&W->held, &weir_memory_default, NULL, NULL,
+                 sizeof(weir_record));
   return 0;
 }
 
@@ -70,8 +72,10 @@ static void seed(weir_lua *W) {
 static weir_lua *make_runtime(lua_State *L) {
   weir_lua *W = lua_newuserdatauv(L, sizeof *W, 0);
   *W = (weir_lua){ .space = NULL };
-  weir_slab_init(&W->fibers, sizeof(bind_fiber));
-  weir_slab_init(&W->held, sizeof(weir_record));
+  weir_slab_init(&W->fibers, &weir_memory_default, NULL, NULL,
+                 sizeof(bind_fiber));
+  weir_slab_init(&W->held, &weir_memory_default, NULL, NULL,
+                 sizeof(weir_record));
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, runtime_gc);
   lua_setfield(L, -2, "__gc");

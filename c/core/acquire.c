@@ -12,10 +12,10 @@
 
 bool weir_ticket_reserve(const weir_port *port, bool timed) {
   weir_space *space = port->space;
-  weir_heap *deadlines = &weir_port_at(space, port->index)->deadlines;
-  return weir_slab_reserve(&space->tickets, &space->allocator) &&
-         (!timed || weir_heap_reserve(deadlines, &space->allocator,
-                                      deadlines->count + 1));
+  weir_heap *deadlines = weir_deadlines(space, port->index);
+  return weir_slab_reserve(&space->tickets) &&
+         (!timed ||
+          weir_heap_reserve(deadlines, &space->heaps, deadlines->count + 1));
 }
 
 /* Field by field: a record that is copied whole is read in other pieces than it
@@ -24,22 +24,21 @@ uint32_t weir_ticket_new(const weir_port *port, uint32_t instance,
                          uint64_t cookie, uint64_t now) {
   weir_space *space = port->space;
   uint32_t index = weir_slab_take(&space->tickets);
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_ticket_record *ticket = weir_ticket_fresh(space, index);
   memset(&ticket->prev, 0, sizeof *ticket - offsetof(weir_ticket_record, prev));
   ticket->instance = instance;
   ticket->cookie = cookie;
   ticket->since = now;
   ticket->port = (uint16_t)port->index;
   if (!instance) return index;
-  weir_instance_at(space, instance)->entry.tickets++;
-  weir_limiter_of(space, weir_instance_at(space, instance))->tickets++;
+  weir_limiter_edit_of(space, weir_place_pin(space, instance))->tickets++;
   return index;
 }
 
 uint32_t weir_ticket_asked(const weir_port *port, const weir_ask *ask,
                            uint64_t cookie, bool free, uint64_t now) {
   uint32_t index = weir_ticket_new(port, ask->instance, cookie, now);
-  weir_ticket_record *ticket = weir_ticket_at(port->space, index);
+  weir_ticket_record *ticket = weir_ticket_fresh(port->space, index);
   ticket->cost = ask->cost & WEIR_PERMITS_MAX;
   ticket->free = free;
   ticket->arrival = ask->place.arrival;
@@ -49,8 +48,8 @@ uint32_t weir_ticket_asked(const weir_port *port, const weir_ask *ask,
 
 void weir_ticket_due(const weir_port *port, uint32_t index, uint64_t time) {
   weir_space *space = port->space;
-  weir_heap_add(&weir_port_at(space, port->index)->deadlines, &space->tickets,
-                index, time, weir_ticket_at(space, index)->arrival);
+  weir_heap_add(weir_deadlines(space, port->index), &space->tickets, index,
+                time, weir_ticket_at(space, index)->arrival);
 }
 
 /* --- places --------------------------------------------------------------- */
@@ -96,24 +95,19 @@ bool weir_waits_timed(const weir_space *space, const weir_ask *ask) {
 /* --- what becomes of it --------------------------------------------------- */
 
 int weir_refuse(weir_space *space, const weir_ask *ask, weir_verdict verdict) {
-  weir_count_refused(
-      weir_limiter_at(space, ask->limiter),
-      ask->instance ? weir_instance_at(space, ask->instance) : NULL, verdict);
+  weir_count_refused(space, ask->limiter, ask->instance, verdict);
   return verdict;
 }
 
 void weir_ticket_admit(weir_space *space, uint32_t index, uint64_t t) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
   weir_instance_charge(space, ticket, t);
-  weir_count_admitted(weir_limiter_of(space, instance), instance, 0);
+  weir_count_admitted(space, ticket->instance, 0);
   weir_ticket_hold(space, index);
-  if (instance->queue) weir_instance_arm(space, ticket->instance, t);
+  weir_instance_arm(space, ticket->instance, t);
 }
 
-/* Makes room in a queue that has reached its bound; whether it was the one that
-** went first that had to go. */
-static bool evict(weir_space *space, const weir_ask *ask, uint64_t now) {
+bool weir_place_clear(weir_space *space, const weir_ask *ask, uint64_t now) {
   const weir_config *config = &weir_limiter_at(space, ask->limiter)->config;
   uint32_t queue = weir_instance_at(space, ask->instance)->queue, head, victim;
   if (!queue || config->queue == WEIR_UNBOUNDED ||
@@ -127,17 +121,18 @@ static bool evict(weir_space *space, const weir_ask *ask, uint64_t now) {
 
 /* If the one that went first is gone, others may go now. */
 void weir_ticket_join(const weir_port *port, const weir_ask *ask,
-                      uint32_t index, bool timed, uint64_t now, uint64_t t) {
+                      uint32_t index, bool timed, bool cleared, uint64_t now,
+                      uint64_t t) {
   weir_space *space = port->space;
-  bool evicted = evict(space, ask, now);
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
   ticket->state = WEIR_QUEUED;
   ticket->time = ask->deadline;
-  space->arrivals = ask->place.arrival;
+  weir_keep(&space->memory, &space->root->arrivals, sizeof(uint32_t));
+  space->root->arrivals = ask->place.arrival;
   weir_queue_add(space, index, &ask->place);
-  weir_limiter_at(space, ask->limiter)->waiting++;
+  weir_waiting_add(space, ticket, 1);
   if (timed) weir_ticket_due(port, index, ask->deadline);
-  if (evicted)
+  if (cleared)
     weir_instance_pump(space, ask->instance, now);
   else
     weir_instance_arm(space, ask->instance, t);
@@ -160,14 +155,15 @@ static int admit(const weir_port *port, const weir_ask *ask, bool free,
 static int enqueue(const weir_port *port, const weir_ask *ask, uint64_t now,
                    uint64_t t, weir_ticket *out) {
   weir_space *space = port->space;
-  bool timed = weir_waits_timed(space, ask);
+  bool timed = weir_waits_timed(space, ask), cleared;
   uint32_t index;
   if (!weir_ticket_reserve(port, timed) ||
       !weir_queue_reserve(space, ask->instance, &ask->place))
     return weir_refuse(space, ask, WEIR_EXHAUSTED);
   index = weir_ticket_asked(port, ask, ask->request->cookie, false, now);
   *out = weir_slab_handle(&space->tickets, index);
-  weir_ticket_join(port, ask, index, timed, now, t);
+  cleared = weir_place_clear(space, ask, now);
+  weir_ticket_join(port, ask, index, timed, cleared, now, t);
   return WEIR_WAITING;
 }
 
@@ -193,17 +189,18 @@ static int admit_at_once(const weir_port *port,
   weir_space *space = port->space;
   uint32_t index =
       weir_ticket_new(port, limiter->instance, request->cookie, now);
-  weir_ticket_at(space, index)->cost =
+  weir_ticket_fresh(space, index)->cost =
       (request->cost ? request->cost : 1) & WEIR_PERMITS_MAX;
   weir_ticket_admit(space, index, now);
   *out = weir_slab_handle(&space->tickets, index);
   return WEIR_ADMITTED;
 }
 
-int weir_acquire(weir_port *port, weir_limiter handle,
-                 const weir_request *request, uint64_t now, weir_ticket *out) {
+int weir_do_acquire(weir_port *port, weir_limiter handle,
+                    const weir_request *request, uint64_t now,
+                    weir_ticket *out) {
   weir_space *space = port->space;
-  weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   uint64_t t = weir_space_tick(space, now);
   weir_verdict verdict;
   weir_ask ask;
@@ -217,7 +214,7 @@ int weir_acquire(weir_port *port, weir_limiter handle,
   if (error) return error;
   if (!ask.instance) weir_keys_tidy(space, ask.limiter, t);
   verdict = weir_ask_judge(space, &ask, now, t);
-  if (limiter->config.dry_run) limiter->would[verdict]++;
+  if (limiter->config.dry_run) weir_count_would(space, ask.limiter, verdict);
   verdict = weir_relent(limiter, verdict, &free);
   if (verdict != WEIR_ADMITTED && verdict != WEIR_WAITING)
     return weir_refuse(space, &ask, verdict);
@@ -227,10 +224,10 @@ int weir_acquire(weir_port *port, weir_limiter handle,
                                  : admit(port, &ask, free, now, t, out);
 }
 
-int weir_peek(const weir_port *port, weir_limiter handle,
-              const weir_request *request, uint64_t now) {
+int weir_do_peek(const weir_port *port, weir_limiter handle,
+                 const weir_request *request, uint64_t now) {
   const weir_space *space = port->space;
-  uint64_t t = weir_clock_at(&space->clock, now);
+  uint64_t t = weir_clock_at(&space->root->clock, now);
   weir_ask ask;
   bool free;
   int error = weir_ask_init(space, handle, request, now, &ask);
@@ -246,20 +243,22 @@ static uint32_t instance_of(const weir_space *space, weir_limiter handle,
   weir_hash hash;
   if (!limiter || !request->key) return limiter ? limiter->instance : 0;
   if (request->key_size > WEIR_KEY_MAX) return 0;
-  hash = weir_hash_bytes(space->seed, request->key, request->key_size);
+  hash = weir_hash_bytes(space->root->seed, request->key, request->key_size);
   return weir_keys_find(space, (uint32_t)handle, &hash);
 }
 
-bool weir_holds_all(const weir_port *port, weir_limiter handle,
-                    const weir_request *request) {
+bool weir_do_holds_all(const weir_port *port, weir_limiter handle,
+                       const weir_request *request) {
   const weir_space *space = port->space;
   uint32_t index = instance_of(space, handle, request), at;
   uint64_t held = 0;
+  uint32_t left = space->tickets.head->used;
   if (!index || weir_instance_limit(space, index) == WEIR_NO_LIMIT)
     return false;
   for (at = weir_instance_at(space, index)->holders; at;
        at = weir_ticket_at(space, at)->record.next) {
     const weir_ticket_record *ticket = weir_ticket_at(space, at);
+    weir_along(&space->tickets, &left);
     if (ticket->free) continue;
     if (ticket->port != port->index || ticket->cookie != request->cookie)
       return false;

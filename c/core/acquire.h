@@ -5,7 +5,7 @@
 #define WEIR_CORE_ACQUIRE_H
 
 #include "ask.h"
-#include "port.h"
+#include "door.h"
 
 /* Makes sure that weir_ticket_new finds a record, and that it can be `timed`,
 ** which is to have a place in its port's deadlines; false: no memory. */
@@ -41,9 +41,15 @@ bool weir_waits_timed(const weir_space *space, const weir_ask *ask);
 /* Lets a new ticket hold what it asked for. */
 void weir_ticket_admit(weir_space *space, uint32_t ticket, uint64_t t);
 
-/* Lets a new ticket wait in its queue; all that this needs is reserved. */
+/* Makes room in a queue that has reached its bound; whether it was the one that
+** went first that had to go. */
+bool weir_place_clear(weir_space *space, const weir_ask *ask, uint64_t now);
+
+/* Lets a new ticket wait in its queue; all that this needs is reserved.
+** `cleared`: what weir_place_clear has answered. */
 void weir_ticket_join(const weir_port *port, const weir_ask *ask,
-                      uint32_t ticket, bool timed, uint64_t now, uint64_t t);
+                      uint32_t ticket, bool timed, bool cleared, uint64_t now,
+                      uint64_t t);
 
 /* Counts a refusal and answers it. */
 int weir_refuse(weir_space *space, const weir_ask *ask, weir_verdict verdict);

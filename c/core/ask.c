@@ -19,10 +19,10 @@ static bool is_sound(const weir_request *request) {
 
 static uint64_t hash_of_flow(const weir_space *space,
                              const weir_request *request) {
-  return request->flow
-             ? weir_hash_bytes(space->seed, request->flow, request->flow_size)
-                   .word[0]
-             : 0;
+  return request->flow ? weir_hash_bytes(space->root->seed, request->flow,
+                                         request->flow_size)
+                             .word[0]
+                       : 0;
 }
 
 int weir_ask_init(const weir_space *space, weir_limiter handle,
@@ -33,7 +33,7 @@ int weir_ask_init(const weir_space *space, weir_limiter handle,
   out->request = request;
   out->place.since = now;
   out->place.flow = hash_of_flow(space, request);
-  out->place.arrival = space->arrivals + 1;
+  out->place.arrival = space->root->arrivals + 1;
   out->place.priority = request->priority;
   out->deadline = weir_deadline_of(request, limiter->config.timeout_ns, now);
   out->limiter = (uint32_t)handle;
@@ -42,7 +42,8 @@ int weir_ask_init(const weir_space *space, weir_limiter handle,
   out->try_only = request->try_only;
   out->cost = request->cost ? request->cost : 1;
   if (!request->key) return 0;
-  out->hash = weir_hash_bytes(space->seed, request->key, request->key_size);
+  out->hash =
+      weir_hash_bytes(space->root->seed, request->key, request->key_size);
   out->instance = weir_keys_find(space, out->limiter, &out->hash);
   return 0;
 }

@@ -6,14 +6,16 @@
 #include "queue.h"
 
 uint32_t weir_group_leader(const weir_space *space, uint32_t index) {
+  uint32_t left = WEIR_ALL_MAX;
   while (weir_ticket_at(space, index)->follower)
-    index = weir_group_next(space, index);
+    index = weir_group_next(space, index, &left);
   return index;
 }
 
 uint32_t weir_group_waiter(const weir_space *space, uint32_t index) {
+  uint32_t left = WEIR_ALL_MAX;
   while (weir_ticket_at(space, index)->aside)
-    index = weir_group_next(space, index);
+    index = weir_group_next(space, index, &left);
   return index;
 }
 
@@ -45,7 +47,7 @@ static weir_verdict verdict_aside(const weir_space *space,
 /* Puts a waiter aside, where it keeps what its flow hashes to; in a queue
 ** without turns that is not kept. */
 static void put_aside(weir_space *space, uint32_t index) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
   uint64_t flow =
       ticket->lane ? weir_lane_at(space, ticket->lane)->entry.hash.word[0] : 0;
   weir_queue_remove(space, index, false);
@@ -56,8 +58,8 @@ static void put_aside(weir_space *space, uint32_t index) {
 /* Lets another of a waiter's group wait in its stead. No memory: the group is
 ** refused. */
 static void move(weir_space *space, uint32_t from, uint32_t to, uint64_t now) {
-  weir_ticket_record *next = weir_ticket_at(space, to);
-  weir_heap *deadlines = &weir_port_at(space, next->port)->deadlines;
+  weir_ticket_record *next = weir_ticket_edit(space, to);
+  weir_heap *deadlines = weir_deadlines(space, next->port);
   uint64_t deadline = weir_ticket_at(space, from)->time;
   bool due = weir_ticket_at(space, from)->heap != 0;
   weir_place place = place_of(next, next->time);
@@ -72,14 +74,15 @@ static void move(weir_space *space, uint32_t from, uint32_t to, uint64_t now) {
   weir_queue_add(space, to, &place);
   if (due)
     weir_heap_add(deadlines, &space->tickets, to, deadline, next->arrival);
-  weir_instance_arm(space, next->instance, weir_clock_at(&space->clock, now));
+  weir_instance_arm(space, next->instance,
+                    weir_clock_at(&space->root->clock, now));
 }
 
 bool weir_group_moves(weir_space *space, uint32_t index, uint64_t now,
                       uint64_t t) {
-  uint32_t at = weir_group_next(space, index);
+  uint32_t left = WEIR_ALL_MAX, at = weir_group_next(space, index, &left);
   if (!at) return false;
-  for (; at != index; at = weir_group_next(space, at)) {
+  for (; at != index; at = weir_group_next(space, at, &left)) {
     weir_verdict verdict = verdict_aside(space, weir_ticket_at(space, at), t);
     if (verdict == WEIR_ADMITTED) continue;
     if (verdict == WEIR_WAITING)
@@ -93,7 +96,7 @@ bool weir_group_moves(weir_space *space, uint32_t index, uint64_t now,
 
 static void decide_one(weir_space *space, uint32_t index, weir_verdict verdict,
                        uint64_t now) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
   weir_ticket_leave(space, index, verdict == WEIR_ADMITTED);
   ticket->time = weir_elapsed(ticket->since, now);
   ticket->since = now;
@@ -101,41 +104,44 @@ static void decide_one(weir_space *space, uint32_t index, weir_verdict verdict,
   ticket->verdict = verdict & 15;
   if (verdict != WEIR_ADMITTED) return;
   weir_ticket_count(space, ticket, verdict);
-  weir_instance_charge(space, ticket, weir_clock_at(&space->clock, now));
+  weir_instance_charge(space, ticket, weir_clock_at(&space->root->clock, now));
 }
 
 /* The others' heads may have to wait longer for what this one has taken. */
 static void arm_others(const weir_space *space, uint32_t index, uint64_t now) {
-  uint64_t t = weir_clock_at(&space->clock, now);
-  for (uint32_t at = weir_group_next(space, index); at != index;
-       at = weir_group_next(space, at))
+  uint64_t t = weir_clock_at(&space->root->clock, now);
+  uint32_t left = WEIR_ALL_MAX;
+  for (uint32_t at = weir_group_next(space, index, &left); at != index;
+       at = weir_group_next(space, at, &left))
     weir_instance_arm(space, weir_ticket_at(space, at)->instance, t);
 }
 
 /* Nobody of the group waits any more, and that may have been the last one. */
 static void drain_all(weir_space *space, uint32_t index, uint64_t now) {
-  uint32_t at = index;
+  uint32_t at = index, left = WEIR_ALL_MAX;
   do {
     uint32_t instance = weir_ticket_at(space, at)->instance;
     weir_limiter_drained(space, weir_instance_at(space, instance)->entry.owner,
                          now);
-    at = weir_group_next(space, at);
+    at = weir_group_next(space, at, &left);
   } while (at != index);
 }
 
 void weir_group_decide(weir_space *space, uint32_t index, weir_verdict verdict,
                        uint64_t now) {
   uint32_t leader = weir_group_leader(space, index), at = index;
-  weir_ticket_record *first = weir_ticket_at(space, leader);
+  uint32_t left = WEIR_ALL_MAX;
+  weir_ticket_record *first;
   do {
     decide_one(space, at, verdict, now);
-    at = weir_group_next(space, at);
+    at = weir_group_next(space, at, &left);
   } while (at != index);
   if (verdict == WEIR_ADMITTED)
     arm_others(space, index, now);
   else
     weir_ticket_count(space, weir_ticket_at(space, index), verdict);
+  first = weir_ticket_edit(space, leader);
   first->lane = index;
-  weir_list_append(&weir_port_at(space, first->port)->ready, space, leader);
+  weir_ticket_ready(space, leader);
   if (verdict != WEIR_ADMITTED) drain_all(space, index, now);
 }

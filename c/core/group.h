@@ -12,9 +12,10 @@
 #include "record.h"
 
 /* The next ticket of a group after `index`; it comes round to where it began.
-** 0: it is in none. */
-static inline uint32_t weir_group_next(const weir_space *space,
-                                       uint32_t index) {
+** 0: it is in none. `left`: see weir_along; WEIR_ALL_MAX to begin with. */
+static inline uint32_t weir_group_next(const weir_space *space, uint32_t index,
+                                       uint32_t *left) {
+  weir_along(&space->tickets, left);
   return weir_ticket_at(space, index)->group;
 }
 

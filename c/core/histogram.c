@@ -34,23 +34,28 @@ static uint64_t value_of(unsigned bucket) {
   return (uint64_t)(2 * (WEIR_HISTOGRAM_STEPS + step) + 1) << (power - 5);
 }
 
-static void halve(weir_histogram *histogram) {
+static void halve(weir_histogram *histogram, const weir_memory *memory) {
+  weir_keep(memory, histogram, sizeof *histogram);
   histogram->zeros /= 2;
   histogram->sum /= 2;
   for (unsigned i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++)
     histogram->counts[i] /= 2;
 }
 
-void weir_histogram_add(weir_histogram *histogram, uint64_t ns) {
+void weir_histogram_add(weir_histogram *histogram, const weir_memory *memory,
+                        uint64_t ns) {
   uint32_t *count = &histogram->counts[bucket_of(ns)];
   if (ns == 0) {
+    weir_keep(memory, &histogram->zeros, sizeof histogram->zeros);
     histogram->zeros++;
     return;
   }
+  weir_keep(memory, &histogram->max, 2 * sizeof histogram->max);
+  weir_keep(memory, count, sizeof *count);
   if (ns > histogram->max) histogram->max = ns;
   histogram->sum +=
       ns < UINT64_MAX - histogram->sum ? ns : UINT64_MAX - histogram->sum;
-  if (*count == UINT32_MAX) halve(histogram);
+  if (*count == UINT32_MAX) halve(histogram, memory);
   ++*count;
 }
 

@@ -8,7 +8,7 @@
 #ifndef WEIR_CORE_HISTOGRAM_H
 #define WEIR_CORE_HISTOGRAM_H
 
-#include <weir.h>
+#include "memory.h"
 
 enum {
   WEIR_HISTOGRAM_LINEAR = 32, /* values with a bucket of their own */
@@ -26,8 +26,9 @@ typedef struct weir_histogram {
 } weir_histogram;
 
 /* Counts a wait. When a bucket is full all are halved, so that percentiles
-** go on meaning what they say. */
-void weir_histogram_add(weir_histogram *histogram, uint64_t ns);
+** go on meaning what they say. The histogram is in this memory. */
+void weir_histogram_add(weir_histogram *histogram, const weir_memory *memory,
+                        uint64_t ns);
 
 /* The percentiles of all that was added, each within 3.2 %; all zero: none. */
 void weir_histogram_read(const weir_histogram *histogram, weir_wait_stats *out);

@@ -40,18 +40,25 @@ typedef struct weir_bucket {
   weir_slot slots[WEIR_INDEX_SLOTS];
 } weir_bucket;
 
-typedef struct weir_index {
-  weir_bucket *buckets;
-  uint32_t capacity; /* of the array */
+/* What others see of an index besides its buckets. */
+typedef struct weir_index_head {
+  uint32_t capacity; /* buckets there is memory for */
   uint32_t used;     /* buckets; 0: none yet */
   uint32_t mask;     /* 2^n - 1, the least that is no less than used - 1 */
   uint32_t count;    /* records in it */
+} weir_index_head;
+
+typedef struct weir_index {
+  weir_array array; /* of buckets */
+  weir_index_head *head;
 } weir_index;
 
-void weir_index_fini(weir_index *index, const weir_allocator *allocator);
+void weir_index_init(weir_index *index, const weir_memory *memory,
+                     unsigned char *region, weir_index_head *head);
+void weir_index_fini(weir_index *index);
 
 /* Makes room for one more record; false: no memory, nothing changed. */
-bool weir_index_reserve(weir_index *index, const weir_allocator *allocator);
+bool weir_index_reserve(weir_index *index);
 
 /* Adds a record, whose entry is filled in; reserve made sure there is room. */
 void weir_index_add(weir_index *index, const weir_slab *slab, uint32_t record);

@@ -51,7 +51,7 @@ uint32_t weir_highest_cost(const weir_config *config) {
 }
 
 bool weir_control_ensure(weir_space *space, uint32_t index) {
-  weir_instance_record *instance = weir_instance_at(space, index);
+  weir_instance_record *instance = weir_instance_fresh(space, index);
   const weir_config *config = &weir_limiter_of(space, instance)->config;
   const weir_shed *shed = &config->shed;
   weir_control_record *control;
@@ -60,14 +60,17 @@ bool weir_control_ensure(weir_space *space, uint32_t index) {
       !shed->lifo && !shed->doomed)
     return true;
   if (!instance->control) {
-    if (!weir_slab_reserve(&space->controls, &space->allocator)) return false;
+    if (!weir_slab_reserve(&space->controls)) return false;
+    weir_keep(&space->memory, &instance->control, sizeof(uint32_t));
     instance->control = weir_slab_take(&space->controls);
-    control = weir_control_at(space, instance->control);
+    control = weir_control_fresh(space, instance->control);
     record = control->record;
     *control = (weir_control_record){ .record = record };
   }
-  control = weir_control_at(space, instance->control);
-  if (control->algorithm == config->adaptive.algorithm) return true;
+  if (weir_control_at(space, instance->control)->algorithm ==
+      config->adaptive.algorithm)
+    return true;
+  control = weir_control_edit(space, instance->control);
   weir_tuner_init(&control->tuner, &config->adaptive);
   control->algorithm = (uint8_t)config->adaptive.algorithm;
   return true;
@@ -77,38 +80,47 @@ bool weir_control_ensure(weir_space *space, uint32_t index) {
 
 void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
                        weir_verdict verdict) {
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  const weir_instance_record *instance =
+      weir_instance_at(space, ticket->instance);
   if (verdict == WEIR_ADMITTED)
-    weir_count_admitted(limiter, instance, ticket->time);
+    weir_count_admitted(space, ticket->instance, ticket->time);
   else
-    weir_count_refused(limiter, instance, verdict);
+    weir_count_refused(space, instance->entry.owner, ticket->instance, verdict);
 }
 
 /* How fast a queue goes is measured where somebody asks for it. */
 static void note_pace(const weir_space *space,
                       const weir_instance_record *instance, uint64_t t) {
   if (!instance->control) return;
-  weir_pace_note(&weir_control_at(space, instance->control)->pace, 1, t);
+  weir_pace_note(&weir_control_edit(space, instance->control)->pace, 1, t);
 }
 
 void weir_ticket_leave(weir_space *space, uint32_t index, bool served) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_limiter_record *limiter;
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
+  const weir_instance_record *instance;
   bool aside = ticket->aside;
   if (!ticket->instance) return;
-  limiter = weir_limiter_of(space, weir_instance_at(space, ticket->instance));
+  instance = weir_instance_at(space, ticket->instance);
   ticket->aside = 0;
-  limiter->waiting -= ticket->cost > 0;
-  if (!ticket->cost)
-    weir_list_unlink(&limiter->drains, space, index);
-  else if (!aside)
-    weir_queue_remove(space, index, served);
+  if (!ticket->cost) {
+    weir_list_unlink(&weir_limiter_edit_of(space, instance)->drains, space,
+                     index);
+    weir_port_edit(space, ticket->port)->waiting--;
+    return;
+  }
+  weir_waiting_add(space, ticket, UINT32_MAX);
+  if (!aside) weir_queue_remove(space, index, served);
+}
+
+void weir_ticket_ready(const weir_space *space, uint32_t index) {
+  uint32_t port = weir_ticket_at(space, index)->port;
+  weir_list_append(&weir_port_edit(space, port)->ready, space, index);
+  weir_ring(space, port);
 }
 
 void weir_ticket_decide(weir_space *space, uint32_t index, weir_verdict verdict,
                         uint64_t now) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
   bool admitted = verdict == WEIR_ADMITTED;
   if (ticket->group) {
     weir_group_decide(space, index, verdict, now);
@@ -122,9 +134,10 @@ void weir_ticket_decide(weir_space *space, uint32_t index, weir_verdict verdict,
   if (ticket->cost) {
     weir_ticket_count(space, ticket, verdict);
     if (admitted)
-      weir_instance_charge(space, ticket, weir_clock_at(&space->clock, now));
+      weir_instance_charge(space, ticket,
+                           weir_clock_at(&space->root->clock, now));
   }
-  weir_list_append(&weir_port_at(space, ticket->port)->ready, space, index);
+  weir_ticket_ready(space, index);
 }
 
 /* --- pumping -------------------------------------------------------------- */
@@ -157,8 +170,8 @@ static bool sheds(weir_space *space, uint32_t index, uint64_t now, uint64_t t) {
   oldest = weir_queue_oldest(space, index);
   waited = weir_elapsed(weir_ticket_at(space, oldest)->since, now);
   last = weir_queue_at(space, instance->queue)->waiting == 1;
-  if (!weir_codel_drops(&weir_control_at(space, instance->control)->codel, shed,
-                        waited, last, t) ||
+  if (!weir_codel_drops(&weir_control_edit(space, instance->control)->codel,
+                        shed, waited, last, t) ||
       !shed->codel)
     return false;
   weir_ticket_decide(space, oldest, WEIR_SHED, now);
@@ -216,13 +229,15 @@ void weir_head_arm(const weir_space *space, uint32_t index, uint64_t t) {
   uint32_t head = weir_queue_head(space, index);
   uint64_t time = time_of_head(space, limiter, instance,
                                weir_ticket_at(space, head)->cost, t);
-  weir_queue_arm(space, index, weir_clock_back(&space->clock, time));
+  weir_queue_arm(space, index, weir_clock_back(&space->root->clock, time));
 }
 
 void weir_arm_all(const weir_space *space, uint64_t t) {
-  for (uint32_t i = 1; i < space->queues.used; i++)
-    if (weir_slab_live(&space->queues, i))
+  for (uint32_t i = 1; i < space->queues.head->used; i++)
+    if (weir_slab_live(&space->queues, i)) {
       weir_instance_arm(space, weir_queue_at(space, i)->instance, t);
+      weir_step(space);
+    }
 }
 
 void weir_limiter_drained(weir_space *space, uint32_t index, uint64_t now) {
@@ -230,22 +245,26 @@ void weir_limiter_drained(weir_space *space, uint32_t index, uint64_t now) {
   if (!limiter->drains.first || limiter->in_use || limiter->waiting ||
       limiter->riding)
     return;
-  while (limiter->drains.first)
+  while (limiter->drains.first) {
     weir_ticket_decide(space, limiter->drains.first, WEIR_ADMITTED, now);
+    weir_step(space);
+  }
 }
 
 void weir_queue_pump(weir_space *space, uint32_t index, uint64_t now) {
   const weir_instance_record *instance = weir_instance_at(space, index);
-  uint64_t t = weir_clock_at(&space->clock, now);
+  uint64_t t = weir_clock_at(&space->root->clock, now);
   if (instance->control && is_tuned(space, instance))
-    weir_tuner_advance(&weir_control_at(space, instance->control)->tuner, t);
-  while (instance->queue)
+    weir_tuner_advance(&weir_control_edit(space, instance->control)->tuner, t);
+  while (instance->queue) {
     if (!pump_one(space, index, now, t)) break;
+    weir_step(space);
+  }
   weir_instance_arm(space, index, t);
 }
 
 void weir_pump_all(weir_space *space, uint32_t limiter, uint64_t now) {
-  for (uint32_t i = 1; i < space->queues.used; i++) {
+  for (uint32_t i = 1; i < space->queues.head->used; i++) {
     uint32_t instance = weir_queue_at(space, i)->instance;
     if (weir_slab_live(&space->queues, i) &&
         (!limiter || weir_instance_at(space, instance)->entry.owner == limiter))
@@ -257,19 +276,18 @@ void weir_pump_all(weir_space *space, uint32_t limiter, uint64_t now) {
 
 void weir_ticket_undue(const weir_space *space, uint32_t index) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_heap_remove(&weir_port_at(space, ticket->port)->deadlines,
-                   &space->tickets, index);
+  weir_heap_remove(weir_deadlines(space, ticket->port), &space->tickets, index);
 }
 
 void weir_ticket_free(weir_space *space, uint32_t index) {
   uint32_t at = weir_ticket_at(space, index)->instance;
-  weir_instance_record *instance;
+  const weir_instance_record *instance;
   weir_limiter_record *limiter;
   weir_slab_give(&space->tickets, index);
   if (!at) return;
   instance = weir_instance_at(space, at);
-  limiter = weir_limiter_of(space, instance);
-  if (--instance->entry.tickets == 0 && at != limiter->instance)
+  limiter = weir_limiter_edit_of(space, instance);
+  if (weir_place_unpin(space, at) && at != limiter->instance)
     weir_keys_leave(space, at);
   if (--limiter->tickets == 0 && !limiter->refs)
     weir_limiter_collect(space, instance->entry.owner);

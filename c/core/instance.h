@@ -10,7 +10,7 @@
 #ifndef WEIR_CORE_INSTANCE_H
 #define WEIR_CORE_INSTANCE_H
 
-#include "record.h"
+#include "list.h"
 
 enum { WEIR_NO_LIMIT = 0 }; /* permits are not limited */
 
@@ -72,12 +72,19 @@ static inline bool weir_limiter_impossible(const weir_limiter_record *limiter,
 /* What a request to a limiter of this config may cost at all. */
 uint32_t weir_highest_cost(const weir_config *config);
 
+/* The limiter of an instance, to be changed; see WEIR_KEPT_limiter. */
+static inline weir_limiter_record *
+weir_limiter_edit_of(const weir_space *space,
+                     const weir_instance_record *instance) {
+  return weir_limiter_edit(space, instance->entry.owner);
+}
+
 /* Takes what a ticket asks for. */
 static inline void weir_instance_charge(weir_space *space,
                                         const weir_ticket_record *ticket,
                                         uint64_t t) {
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  weir_instance_record *instance = weir_instance_edit(space, ticket->instance);
+  weir_limiter_record *limiter = weir_limiter_edit_of(space, instance);
   if (ticket->free) {
     limiter->riding++;
     return;
@@ -95,19 +102,19 @@ static inline void weir_tokens_refund(const weir_space *space,
                                       weir_instance_record *instance,
                                       const weir_ticket_record *ticket,
                                       uint64_t t) {
-  uint64_t then = weir_clock_then(&space->clock, ticket->since);
+  uint64_t then = weir_clock_then(&space->root->clock, ticket->since);
   if (weir_meter_on(&limiter->meter) &&
       (!limiter->metered || then > limiter->metered))
     weir_meter_give(&limiter->meter, &instance->rate, ticket->cost, then,
-                    weir_clock_latest(&space->clock, t));
+                    weir_clock_latest(&space->root->clock, t));
 }
 
 /* Gives it back; `unused`: tokens as well. */
 static inline void weir_instance_refund(weir_space *space,
                                         const weir_ticket_record *ticket,
                                         bool unused, uint64_t t) {
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  weir_instance_record *instance = weir_instance_edit(space, ticket->instance);
+  weir_limiter_record *limiter = weir_limiter_edit_of(space, instance);
   if (ticket->free) {
     limiter->riding--;
     return;
@@ -117,52 +124,111 @@ static inline void weir_instance_refund(weir_space *space,
   if (unused) weir_tokens_refund(space, limiter, instance, ticket, t);
 }
 
+/* One ticket more of an instance, which keeps it from going. */
+static inline const weir_instance_record *
+weir_place_pin(const weir_space *space, uint32_t index) {
+  weir_instance_record *instance = weir_instance_fresh(space, index);
+  weir_keep(&space->memory, &instance->entry.tickets, sizeof(uint32_t));
+  instance->entry.tickets++;
+  return instance;
+}
+
+/* One less; whether it was the last. */
+static inline bool weir_place_unpin(const weir_space *space, uint32_t index) {
+  weir_instance_record *instance = weir_instance_fresh(space, index);
+  weir_keep(&space->memory, &instance->entry.tickets, sizeof(uint32_t));
+  return --instance->entry.tickets == 0;
+}
+
+/* The deadlines of a port; what the heap functions change they note. */
+static inline weir_heap *weir_deadlines(const weir_space *space,
+                                        uint32_t port) {
+  return &weir_port_fresh(space, port)->deadlines;
+}
+
 /* --- tickets -------------------------------------------------------------- */
 
 /* Counts that somebody was admitted, after a wait of `ns`. */
-static inline void weir_count_admitted(weir_limiter_record *limiter,
-                                       weir_instance_record *instance,
+static inline void weir_count_admitted(const weir_space *space, uint32_t index,
                                        uint64_t ns) {
+  weir_instance_record *instance = weir_instance_fresh(space, index);
+  weir_limiter_record *limiter = weir_limiter_edit_of(space, instance);
+  weir_keep(&space->memory, &instance->admitted, sizeof instance->admitted);
   limiter->admitted++;
   instance->admitted += instance->admitted < UINT32_MAX;
-  if (ns)
-    weir_histogram_add(&limiter->waits, ns);
-  else
-    limiter->waits.zeros++;
+  if (ns) {
+    weir_histogram_add(&limiter->waits, &space->memory, ns);
+    return;
+  }
+  weir_keep(&space->memory, &limiter->waits.zeros, sizeof(uint64_t));
+  limiter->waits.zeros++;
 }
 
-/* Counts a refusal; `instance` NULL: its key is not known. */
-static inline void weir_count_refused(weir_limiter_record *limiter,
-                                      weir_instance_record *instance,
-                                      weir_verdict verdict) {
-  limiter->refused[verdict]++;
-  if (instance) instance->refused += instance->refused < UINT32_MAX;
+/* Counts what a dry run would have said. */
+static inline void weir_count_would(const weir_space *space, uint32_t limiter,
+                                    weir_verdict verdict) {
+  uint64_t *would = &weir_limiter_fresh(space, limiter)->would[verdict];
+  weir_keep(&space->memory, would, sizeof *would);
+  ++*would;
+}
+
+/* Counts a ticket more or less that waits for a limiter. */
+static inline void weir_waiting_add(const weir_space *space,
+                                    const weir_ticket_record *ticket,
+                                    uint32_t more) {
+  weir_limiter_edit_of(space, weir_instance_at(space, ticket->instance))
+      ->waiting += more;
+  weir_port_edit(space, ticket->port)->waiting += more;
+}
+
+/* Counts a refusal of a limiter; `instance` 0: its key is not known. */
+static inline void weir_count_refused(const weir_space *space, uint32_t limiter,
+                                      uint32_t instance, weir_verdict verdict) {
+  uint64_t *refused = &weir_limiter_fresh(space, limiter)->refused[verdict];
+  weir_instance_record *of;
+  weir_keep(&space->memory, refused, sizeof *refused);
+  ++*refused;
+  if (!instance) return;
+  of = weir_instance_fresh(space, instance);
+  weir_keep(&space->memory, &of->refused, sizeof of->refused);
+  of->refused += of->refused < UINT32_MAX;
 }
 
 /* Counts a decision about a ticket. */
 void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
                        weir_verdict verdict);
 
+/* The first of an instance's holders, to be changed. */
+static inline uint32_t *weir_holders_edit(const weir_space *space,
+                                          uint32_t instance) {
+  uint32_t *holders = &weir_instance_fresh(space, instance)->holders;
+  weir_keep(&space->memory, holders, sizeof *holders);
+  return holders;
+}
+
 /* A ticket whose permits are in somebody's hands from now on, and no more. */
 static inline void weir_ticket_hold(weir_space *space, uint32_t index) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_instance_record *instance = weir_instance_at(space, ticket->instance);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
+  uint32_t *holders = weir_holders_edit(space, ticket->instance);
   ticket->state = WEIR_HELD;
   ticket->prev = 0;
-  ticket->record.next = instance->holders;
-  if (instance->holders) weir_ticket_at(space, instance->holders)->prev = index;
-  instance->holders = index;
+  ticket->record.next = *holders;
+  if (*holders) weir_list_link(space, *holders)->prev = index;
+  *holders = index;
 }
 
 static inline void weir_ticket_unhold(weir_space *space, uint32_t index) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
   if (ticket->prev)
-    weir_ticket_at(space, ticket->prev)->record.next = ticket->record.next;
+    weir_list_link(space, ticket->prev)->record.next = ticket->record.next;
   else
-    weir_instance_at(space, ticket->instance)->holders = ticket->record.next;
+    *weir_holders_edit(space, ticket->instance) = ticket->record.next;
   if (ticket->record.next)
-    weir_ticket_at(space, ticket->record.next)->prev = ticket->prev;
+    weir_list_link(space, ticket->record.next)->prev = ticket->prev;
 }
+
+/* Puts a decided ticket in its port's ready list. */
+void weir_ticket_ready(const weir_space *space, uint32_t ticket);
 
 /* Decides a QUEUED ticket: out of the queue, counted, in its port's ready
 ** list. O(1), whoever owns the port. */
@@ -194,9 +260,9 @@ void weir_arm_all(const weir_space *space, uint64_t t);
 
 /* Tells the space the time, which answers what its own clock says. */
 static inline uint64_t weir_space_tick(weir_space *space, uint64_t now) {
-  uint64_t ahead = space->clock.ahead;
-  uint64_t t = weir_clock_tick(&space->clock, now);
-  if (space->clock.ahead != ahead) weir_arm_all(space, t);
+  uint64_t ahead = space->root->clock.ahead;
+  uint64_t t = weir_clock_tick(&space->root->clock, now);
+  if (space->root->clock.ahead != ahead) weir_arm_all(space, t);
   return t;
 }
 
@@ -221,6 +287,12 @@ void weir_pump_all(weir_space *space, uint32_t limiter, uint64_t now);
 ** was the last that kept it. */
 void weir_ticket_free(weir_space *space, uint32_t ticket);
 
+/* Of one that has given back what it held, and left where it waited, but is
+** there until those could go who can. */
+static inline void weir_ticket_gone(const weir_space *space, uint32_t index) {
+  weir_ticket_edit(space, index)->state = WEIR_FREE;
+}
+
 /* Takes a QUEUED ticket out of what it waits in. `served`: its turn has
 ** come. */
 void weir_ticket_leave(weir_space *space, uint32_t ticket, bool served);
@@ -231,6 +303,13 @@ void weir_ticket_undue(const weir_space *space, uint32_t ticket);
 /* Frees a ticket of this port that is not held, with those of its group; what
 ** it was granted goes back, but nobody is moved up. */
 void weir_ticket_withdraw(weir_port *port, uint32_t ticket, uint64_t now);
+
+/* Takes what was taken from a limiter's former rate over to its new one, from
+** where that has come to. */
+void weir_limiter_move(weir_space *space, uint32_t limiter, uint64_t t);
+
+/* Refuses all who wait for a limiter that is closed. */
+void weir_limiter_refuse(weir_space *space, uint32_t limiter, uint64_t now);
 
 /* Frees a limiter that nobody refers to any more. */
 void weir_limiter_collect(weir_space *space, uint32_t limiter);

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "memory.h"
-
 enum { LOOKED_AT = 2 }; /* keys that a new one looks whether they are idle */
 
 uint32_t weir_keys_find(const weir_space *space, uint32_t limiter,
@@ -60,7 +58,7 @@ static void make_label(char *label, const unsigned char *key, size_t size) {
 
 static uint32_t take_instance(weir_space *space, uint32_t limiter) {
   uint32_t index = weir_slab_take(&space->instances);
-  weir_instance_record *instance = weir_instance_at(space, index);
+  weir_instance_record *instance = weir_instance_fresh(space, index);
   weir_record record = instance->entry.record;
   memset(instance, 0, sizeof *instance);
   instance->entry.record = record;
@@ -69,13 +67,14 @@ static uint32_t take_instance(weir_space *space, uint32_t limiter) {
 }
 
 uint32_t weir_instance_make(weir_space *space, uint32_t limiter) {
-  if (!weir_slab_reserve(&space->instances, &space->allocator)) return 0;
+  if (!weir_slab_reserve(&space->instances)) return 0;
   return take_instance(space, limiter);
 }
 
 void weir_keys_free(weir_space *space, uint32_t index) {
-  weir_instance_record *instance = weir_instance_at(space, index);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
+  const weir_instance_record *instance = weir_instance_at(space, index);
+  weir_limiter_record *limiter =
+      weir_limiter_edit(space, instance->entry.owner);
   weir_heap_remove(&limiter->idle, &space->instances, index);
   weir_index_remove(&space->keys, &space->instances, index);
   if (instance->control) weir_slab_give(&space->controls, instance->control);
@@ -86,7 +85,7 @@ void weir_keys_free(weir_space *space, uint32_t index) {
 /* Keys go by the latest time that was told: by that of a caller whose clock is
 ** a little behind, those that were left just now would not be idle yet. */
 static uint64_t latest(const weir_space *space, uint64_t t) {
-  return weir_clock_latest(&space->clock, t);
+  return weir_clock_latest(&space->root->clock, t);
 }
 
 static uint64_t idle_at(const weir_space *space, uint32_t index, uint64_t t) {
@@ -100,15 +99,20 @@ static bool is_idle(const weir_space *space, uint32_t index, uint64_t t) {
          idle_at(space, index, t) <= t;
 }
 
+/* The heap of a limiter; what the heap functions change they note. */
+static weir_heap *idle_of(const weir_space *space, uint32_t limiter) {
+  return &weir_limiter_fresh(space, limiter)->idle;
+}
+
 /* Whether the first key of a heap can be idle by its time. */
-static bool is_due(const weir_heap *heap, uint64_t t) {
-  return heap->count && heap->entries[0].time <= t;
+static bool is_due(const weir_space *space, const weir_heap *heap, uint64_t t) {
+  return heap->count && weir_heap_time(heap, &space->heaps) <= t;
 }
 
 /* Gives the first key of a heap, which is not idle, its place: it was used
 ** since it came, so this happens no more often than that. */
 static void put_right(weir_space *space, weir_heap *heap, uint64_t t) {
-  uint32_t index = heap->entries[0].record;
+  uint32_t index = weir_heap_first(heap, &space->heaps);
   if (weir_instance_at(space, index)->entry.tickets)
     weir_heap_remove(heap, &space->instances, index);
   else
@@ -116,20 +120,27 @@ static void put_right(weir_space *space, weir_heap *heap, uint64_t t) {
 }
 
 void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t) {
-  weir_heap *heap = &weir_limiter_at(space, limiter)->idle;
+  weir_heap *heap = idle_of(space, limiter);
+  uint32_t left = space->instances.head->used;
   t = latest(space, t);
-  while (is_due(heap, t) && !is_idle(space, heap->entries[0].record, t))
+  while (is_due(space, heap, t) &&
+         !is_idle(space, weir_heap_first(heap, &space->heaps), t)) {
+    weir_along(&space->instances, &left);
     put_right(space, heap, t);
+    weir_step(space);
+  }
 }
 
 /* Looks at so many, and at no more once it is enough that `wanted` are gone. */
 static void reap(weir_space *space, uint32_t limiter, uint32_t most,
                  uint32_t wanted, uint64_t t) {
-  weir_heap *heap = &weir_limiter_at(space, limiter)->idle;
-  while (most-- && wanted && is_due(heap, t)) {
-    if (is_idle(space, heap->entries[0].record, t)) {
-      weir_keys_free(space, heap->entries[0].record);
+  weir_heap *heap = idle_of(space, limiter);
+  while (most-- && wanted && is_due(space, heap, t)) {
+    uint32_t first = weir_heap_first(heap, &space->heaps);
+    if (is_idle(space, first, t)) {
+      weir_keys_free(space, first);
       wanted--;
+      weir_step(space);
     } else {
       put_right(space, heap, t);
     }
@@ -150,24 +161,23 @@ bool weir_keys_room(const weir_space *space, uint32_t index, uint32_t wanted,
   const weir_heap *heap = &limiter->idle;
   uint64_t bound = bound_of(limiter), keys = (uint64_t)limiter->keys + wanted;
   t = latest(space, t);
-  if (!is_due(heap, t)) return keys <= bound;
+  if (!is_due(space, heap, t)) return keys <= bound;
   for (uint32_t i = 0; i < heap->count && keys > bound; i++)
-    keys -= is_idle(space, heap->entries[i].record, t);
+    keys -= is_idle(space, weir_heap_at(heap, &space->heaps, i), t);
   return keys <= bound;
 }
 
 /* Room for one more in all that a key is in. */
 static bool reserve(weir_space *space, weir_limiter_record *limiter) {
-  const weir_allocator *allocator = &space->allocator;
-  return weir_slab_reserve(&space->instances, allocator) &&
-         weir_index_reserve(&space->keys, allocator) &&
-         weir_heap_reserve(&limiter->idle, allocator, limiter->keys + 1);
+  return weir_slab_reserve(&space->instances) &&
+         weir_index_reserve(&space->keys) &&
+         weir_heap_reserve(&limiter->idle, &space->heaps, limiter->keys + 1);
 }
 
 uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
                         const weir_hash *hash, const void *key, uint32_t size,
                         uint64_t t) {
-  weir_limiter_record *limiter = weir_limiter_at(space, limiter_index);
+  weir_limiter_record *limiter = weir_limiter_edit(space, limiter_index);
   weir_instance_record *instance;
   uint32_t index;
   t = latest(space, t);
@@ -177,7 +187,7 @@ uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
          limiter->keys - bound_of(limiter) + 1, t);
   if (limiter->keys >= bound_of(limiter) || !reserve(space, limiter)) return 0;
   index = take_instance(space, limiter_index);
-  instance = weir_instance_at(space, index);
+  instance = weir_instance_fresh(space, index);
   instance->entry.hash = *hash;
   make_label(instance->label, key, size);
   weir_index_add(&space->keys, &space->instances, index);
@@ -189,23 +199,23 @@ uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
 
 void weir_keys_leave(weir_space *space, uint32_t index) {
   const weir_instance_record *instance = weir_instance_at(space, index);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
-  uint64_t t = weir_clock_at(&space->clock, space->clock.last);
+  uint64_t t = weir_clock_at(&space->root->clock, space->root->clock.last);
   if (instance->idle) return;
-  weir_heap_add(&limiter->idle, &space->instances, index,
+  weir_heap_add(idle_of(space, instance->entry.owner), &space->instances, index,
                 idle_at(space, index, t), 0);
 }
 
 void weir_keys_free_all(weir_space *space, uint32_t index) {
-  weir_limiter_record *limiter = weir_limiter_at(space, index);
-  while (limiter->idle.count)
-    weir_keys_free(space,
-                   limiter->idle.entries[limiter->idle.count - 1].record);
+  const weir_heap *idle = idle_of(space, index);
+  while (idle->count) {
+    weir_keys_free(space, weir_heap_at(idle, &space->heaps, idle->count - 1));
+    weir_step(space);
+  }
 }
 
 void weir_keys_reorder(weir_space *space, uint32_t index, uint64_t t) {
-  weir_heap *heap = &weir_limiter_at(space, index)->idle;
-  for (uint32_t i = 0; i < space->instances.used; i++) {
+  weir_heap *heap = idle_of(space, index);
+  for (uint32_t i = 0; i < space->instances.head->used; i++) {
     const weir_instance_record *instance = weir_instance_at(space, i);
     if (!i || !weir_slab_live(&space->instances, i) || !instance->idle ||
         instance->entry.owner != index)
@@ -214,5 +224,6 @@ void weir_keys_reorder(weir_space *space, uint32_t index, uint64_t t) {
       weir_heap_remove(heap, &space->instances, i);
     else
       weir_heap_move(heap, &space->instances, i, idle_at(space, i, t));
+    weir_step(space);
   }
 }

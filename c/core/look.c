@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ask.h"
+#include "door.h"
 #include "group.h"
 #include "instance.h"
 #include "keys.h"
@@ -12,8 +13,8 @@
 
 /* --- limiters ------------------------------------------------------------- */
 
-int weir_limiter_stats(const weir_space *space, weir_limiter handle,
-                       weir_stats *out) {
+int weir_do_limiter_stats(const weir_space *space, weir_limiter handle,
+                          weir_stats *out) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   if (!limiter) return WEIR_E_STALE;
   out->limit = weir_instance_limit(space, limiter->instance);
@@ -31,9 +32,9 @@ int weir_limiter_stats(const weir_space *space, weir_limiter handle,
   return 0;
 }
 
-int weir_limiter_waits(const weir_space *space, weir_limiter handle,
-                       const uint64_t *bounds_ns, uint64_t *counts,
-                       uint32_t bounds, uint64_t *sum_ns, uint64_t *count) {
+int weir_do_limiter_waits(const weir_space *space, weir_limiter handle,
+                          const uint64_t *bounds_ns, uint64_t *counts,
+                          uint32_t bounds, uint64_t *sum_ns, uint64_t *count) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   if (!limiter) return WEIR_E_STALE;
   for (uint32_t i = 0; i < bounds; i++)
@@ -69,8 +70,9 @@ static void inspect_key(const weir_space *space, uint32_t index,
   out->refused = instance->refused;
 }
 
-int weir_key_inspect(const weir_space *space, weir_limiter handle,
-                     const void *key, uint32_t key_size, weir_key_info *out) {
+int weir_do_key_inspect(const weir_space *space, weir_limiter handle,
+                        const void *key, uint32_t key_size,
+                        weir_key_info *out) {
   weir_request request = { .key = key, .key_size = key_size };
   weir_ask ask;
   int error = weir_ask_init(space, handle, &request, 0, &ask);
@@ -85,11 +87,11 @@ int weir_key_inspect(const weir_space *space, weir_limiter handle,
   return 0;
 }
 
-bool weir_key_walk(const weir_space *space, weir_limiter handle,
-                   uint32_t *cursor, weir_key_info *out) {
+bool weir_do_key_walk(const weir_space *space, weir_limiter handle,
+                      uint32_t *cursor, weir_key_info *out) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   if (!limiter) return false;
-  while (++*cursor < space->instances.used) {
+  while (++*cursor < space->instances.head->used) {
     if (!weir_slab_live(&space->instances, *cursor) ||
         weir_instance_at(space, *cursor)->entry.owner != (uint32_t)handle ||
         *cursor == limiter->instance)
@@ -189,10 +191,10 @@ static uint64_t left_of_new(const weir_space *space, uint32_t index,
   return weir_keys_room(space, index, 1, t) ? left : 0;
 }
 
-int weir_limiter_quota(const weir_space *space, weir_limiter handle,
-                       const weir_request *request, uint64_t now,
-                       weir_quota *out) {
-  uint64_t t = weir_clock_at(&space->clock, now);
+int weir_do_limiter_quota(const weir_space *space, weir_limiter handle,
+                          const weir_request *request, uint64_t now,
+                          weir_quota *out) {
+  uint64_t t = weir_clock_at(&space->root->clock, now);
   const weir_meter *meter;
   weir_ask ask;
   bool closed;
@@ -245,11 +247,11 @@ static void inspect(const weir_space *space, uint32_t index, uint64_t now,
   out->since = ticket->since;
   out->cost = ticket->cost;
   out->state = (weir_state)ticket->state;
-  out->bound = bound_of(space, index, weir_clock_at(&space->clock, now));
+  out->bound = bound_of(space, index, weir_clock_at(&space->root->clock, now));
 }
 
-int weir_ticket_inspect(const weir_port *port, weir_ticket handle, uint64_t now,
-                        weir_ticket_info *out) {
+int weir_do_ticket_inspect(const weir_port *port, weir_ticket handle,
+                           uint64_t now, weir_ticket_info *out) {
   if (!weir_port_ticket(port, handle)) return WEIR_E_STALE;
   inspect(port->space, weir_group_waiter(port->space, (uint32_t)handle), now,
           out);
@@ -257,10 +259,10 @@ int weir_ticket_inspect(const weir_port *port, weir_ticket handle, uint64_t now,
 }
 
 /* One that is aside is told of where its group waits. */
-bool weir_ticket_walk(const weir_port *port, uint32_t *cursor, uint64_t now,
-                      weir_ticket_info *out) {
+bool weir_do_ticket_walk(const weir_port *port, uint32_t *cursor, uint64_t now,
+                         weir_ticket_info *out) {
   const weir_space *space = port->space;
-  while (++*cursor < space->tickets.used) {
+  while (++*cursor < space->tickets.head->used) {
     const weir_ticket_record *ticket = weir_ticket_at(space, *cursor);
     if (!weir_slab_live(&space->tickets, *cursor) ||
         ticket->port != port->index || ticket->aside)

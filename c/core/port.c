@@ -3,30 +3,41 @@
 */
 #include "port.h"
 
+#include <string.h>
+
+#include "door.h"
 #include "group.h"
 #include "instance.h"
-#include "list.h"
-#include "memory.h"
 #include "queue.h"
 
 enum { PORTS_MAX = 65535 };
 
-weir_port *weir_port_attach(weir_space *space) {
-  weir_port_record *record;
-  weir_port *port;
-  if (space->ports.used > PORTS_MAX && !space->ports.free) return NULL;
-  if (!weir_slab_reserve(&space->ports, &space->allocator)) return NULL;
-  port = weir_alloc(&space->allocator, sizeof *port);
-  if (!port) return NULL;
-  port->space = space;
-  port->index = weir_slab_take(&space->ports);
-  record = weir_port_at(space, port->index);
-  record->ready = (weir_list){ 0, 0 };
-  weir_heap_init(&record->deadlines, offsetof(weir_ticket_record, heap));
-  return port;
+/* --- attaching ------------------------------------------------------------ */
+
+static bool has_room(weir_space *space) {
+  uint32_t most = space->memory.commons ? WEIR_SHARED_PORTS : PORTS_MAX;
+  if (space->ports.head->used > most && !space->ports.head->free) return false;
+  return weir_slab_reserve(&space->ports);
 }
 
-static weir_port_record *record_of(const weir_port *port) {
+bool weir_do_port_attach(weir_space *space, weir_port *port) {
+  const weir_commons *commons = space->memory.commons;
+  weir_port_record *record;
+  if (!has_room(space)) return false;
+  port->space = space;
+  port->bell = -1;
+  port->index = weir_slab_take(&space->ports);
+  record = weir_port_fresh(space, port->index);
+  memset(&record->ready, 0, sizeof *record - offsetof(weir_port_record, ready));
+  port->rung = &record->rung;
+  if (!commons) return true;
+  record->seat = commons->sharing->seat;
+  port->bell = commons->sharing->hang_bell(commons->sharing, port->index);
+  if (port->bell < 0) weir_slab_give(&space->ports, port->index);
+  return port->bell >= 0;
+}
+
+static const weir_port_record *record_of(const weir_port *port) {
   return weir_port_at(port->space, port->index);
 }
 
@@ -34,11 +45,13 @@ static weir_port_record *record_of(const weir_port *port) {
 static void each_own(weir_port *port, uint64_t now,
                      void (*what)(weir_port *, uint32_t, uint64_t)) {
   const weir_space *space = port->space;
-  for (uint32_t i = 1; i < space->tickets.used; i++) {
+  for (uint32_t i = 1; i < space->tickets.head->used; i++) {
     const weir_ticket_record *ticket = weir_ticket_at(space, i);
-    if (weir_slab_live(&space->tickets, i) && ticket->port == port->index &&
-        !ticket->follower)
-      what(port, i, now);
+    if (!weir_slab_live(&space->tickets, i) || ticket->port != port->index ||
+        ticket->follower)
+      continue;
+    what(port, i, now);
+    weir_step(space);
   }
 }
 
@@ -48,31 +61,30 @@ static void leave(weir_port *port, uint32_t index, uint64_t now) {
 }
 
 static void give_back(weir_port *port, uint32_t index, uint64_t now) {
-  weir_release(port, weir_slab_handle(&port->space->tickets, index),
-               WEIR_DROPPED, now);
+  weir_do_release(port, weir_slab_handle(&port->space->tickets, index),
+                  WEIR_DROPPED, now);
 }
 
 /* First its waiters leave, all of them before anybody moves up, so that it is
 ** granted nothing more; then it gives back; then whoever can now go, goes. */
-void weir_port_detach(weir_port *port, uint64_t now) {
-  weir_space *space = port->space;
-  weir_space_tick(space, now);
-  each_own(port, now, leave);
-  each_own(port, now, give_back);
+void weir_port_clear(weir_space *space, uint32_t index, uint64_t now) {
+  weir_port port = { .space = space, .index = index };
+  each_own(&port, now, leave);
+  each_own(&port, now, give_back);
   weir_pump_all(space, 0, now);
-  for (uint32_t i = 1; i < space->limiters.used; i++)
+  for (uint32_t i = 1; i < space->limiters.head->used; i++)
     if (weir_slab_live(&space->limiters, i))
       weir_limiter_drained(space, i, now);
-  weir_heap_fini(&record_of(port)->deadlines, &space->allocator);
-  weir_slab_give(&space->ports, port->index);
-  weir_free(&space->allocator, port, sizeof *port);
+  weir_heap_fini(weir_deadlines(space, index), &space->heaps);
+  weir_slab_give(&space->ports, index);
 }
 
-weir_space *weir_port_space(const weir_port *port) { return port->space; }
-
-int weir_fd(const weir_port *port) {
-  (void)port;
-  return -1;
+void weir_do_port_detach(weir_port *port, uint64_t now) {
+  const weir_commons *commons = port->space->memory.commons;
+  weir_space_tick(port->space, now);
+  weir_port_clear(port->space, port->index, now);
+  if (commons)
+    commons->sharing->unhang_bell(commons->sharing, port->index, port->bell);
 }
 
 /* --- deadlines ------------------------------------------------------------ */
@@ -88,9 +100,9 @@ static bool is_armed(const weir_space *space,
 }
 
 /* Does what is due with the first of the deadlines. */
-static void expire(weir_port *port, uint64_t now) {
-  weir_space *space = port->space;
-  uint32_t index = record_of(port)->deadlines.entries[0].record;
+static void expire(weir_space *space, const weir_heap *deadlines,
+                   uint64_t now) {
+  uint32_t index = weir_heap_first(deadlines, &space->heaps);
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
   uint32_t instance = ticket->instance;
   if (ticket->state == WEIR_QUEUED && is_armed(space, ticket)) {
@@ -104,22 +116,44 @@ static void expire(weir_port *port, uint64_t now) {
   if (instance) weir_instance_pump(space, instance, now);
 }
 
-uint64_t weir_deadline(const weir_port *port) {
-  const weir_heap *heap = &record_of(port)->deadlines;
-  return heap->count ? heap->entries[0].time : WEIR_NEVER;
+static uint64_t first_of(const weir_space *space, const weir_heap *deadlines) {
+  return deadlines->count ? weir_heap_time(deadlines, &space->heaps)
+                          : WEIR_NEVER;
 }
 
-uint64_t weir_advance(weir_port *port, uint64_t now) {
-  weir_space_tick(port->space, now);
-  while (weir_deadline(port) <= now && weir_deadline(port) != WEIR_NEVER)
-    expire(port, now);
-  return weir_deadline(port);
+/* As long as it waits, others may die that it waits for. */
+uint64_t weir_do_deadline(const weir_port *port) {
+  const weir_space *space = port->space;
+  const weir_port_record *record = record_of(port);
+  uint64_t first = first_of(space, &record->deadlines);
+  if (record->waiting && space->memory.commons &&
+      space->root->patrol_at < first)
+    return space->root->patrol_at;
+  return first;
+}
+
+void weir_port_expire(weir_space *space, uint32_t index, uint64_t now) {
+  const weir_heap *deadlines = weir_deadlines(space, index);
+  while (first_of(space, deadlines) <= now && deadlines->count) {
+    expire(space, deadlines, now);
+    weir_step(space);
+  }
+}
+
+uint64_t weir_do_advance(weir_port *port, uint64_t now) {
+  weir_space *space = port->space;
+  weir_space_tick(space, now);
+  weir_port_expire(space, port->index, now);
+  if (record_of(port)->waiting && weir_patrol_due(space, now))
+    weir_patrol(space, now);
+  return weir_do_deadline(port);
 }
 
 /* --- events --------------------------------------------------------------- */
 
 void weir_port_unready(weir_port *port, uint32_t index) {
-  weir_list_unlink(&record_of(port)->ready, port->space, index);
+  weir_list_unlink(&weir_port_edit(port->space, port->index)->ready,
+                   port->space, index);
 }
 
 /* The one of a decided ticket's group that was decided about. */
@@ -150,7 +184,7 @@ static void take_one(weir_space *space, uint32_t index) {
 static void take(weir_port *port, uint32_t index, weir_event *out) {
   weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  uint32_t at = ticket->group, next;
+  uint32_t at = ticket->group, next, left = WEIR_ALL_MAX;
   weir_port_unready(port, index);
   out->ticket = weir_slab_handle(&space->tickets, index);
   out->cookie = ticket->cookie;
@@ -159,24 +193,24 @@ static void take(weir_port *port, uint32_t index, weir_event *out) {
   out->verdict = (weir_verdict)ticket->verdict;
   out->limiter = limiter_of(space, decider_of(space, ticket));
   for (; at && at != index; at = next) {
-    next = weir_group_next(space, at);
+    next = weir_group_next(space, at, &left);
     take_one(space, at);
   }
   take_one(space, index);
 }
 
-bool weir_next(weir_port *port, weir_event *out) {
+bool weir_do_next(weir_port *port, weir_event *out) {
   uint32_t first = record_of(port)->ready.first;
   if (!first) return false;
   take(port, first, out);
   return true;
 }
 
-bool weir_pending(const weir_port *port) {
+bool weir_do_pending(const weir_port *port) {
   return record_of(port)->ready.first != 0;
 }
 
-int weir_claim(weir_port *port, weir_ticket handle, weir_event *out) {
+int weir_do_claim(weir_port *port, weir_ticket handle, weir_event *out) {
   const weir_ticket_record *ticket = weir_port_ticket(port, handle);
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state == WEIR_HELD) return WEIR_E_STATE;

@@ -7,18 +7,27 @@
 #include "record.h"
 
 struct weir_port {
-  weir_space *space; /* not owned */
-  uint32_t index;    /* of its record */
+  weir_space *space;      /* not owned */
+  uint32_t index;         /* of its record */
+  int bell;               /* descriptor; -1: the space is not shared */
+  _Atomic uint32_t *rung; /* its record's, to be read without the lock */
 };
 
 /* The port's own ticket in a handle; NULL: stale, another port's, or one that
 ** only stands for its group's leader. */
-static inline weir_ticket_record *weir_port_ticket(const weir_port *port,
-                                                   weir_ticket handle) {
-  weir_ticket_record *ticket = weir_slab_find(&port->space->tickets, handle);
+static inline const weir_ticket_record *weir_port_ticket(const weir_port *port,
+                                                         weir_ticket handle) {
+  const weir_ticket_record *ticket =
+      weir_slab_find(&port->space->tickets, handle);
   return ticket && ticket->port == port->index && !ticket->follower ? ticket
                                                                     : NULL;
 }
+
+/* Withdraws and gives back all that a port has, and frees its record. */
+void weir_port_clear(weir_space *space, uint32_t port, uint64_t now);
+
+/* Does what is due of a port. */
+void weir_port_expire(weir_space *space, uint32_t port, uint64_t now);
 
 /* Takes a READY ticket out of its port's ready list. */
 void weir_port_unready(weir_port *port, uint32_t ticket);

@@ -1,15 +1,21 @@
 /* queue.c - see queue.h. */
 #include "queue.h"
 
-#include "list.h"
+#include "instance.h"
 
-static weir_queue_record *queue_of(const weir_space *space, uint32_t instance) {
+static const weir_queue_record *queue_of(const weir_space *space,
+                                         uint32_t instance) {
   return weir_queue_at(space, weir_instance_at(space, instance)->queue);
 }
 
 static const weir_config *config_of(const weir_space *space,
                                     uint32_t instance) {
   return &weir_limiter_of(space, weir_instance_at(space, instance))->config;
+}
+
+static weir_queue_record *queue_edit(const weir_space *space,
+                                     uint32_t instance) {
+  return weir_queue_edit(space, weir_instance_at(space, instance)->queue);
 }
 
 static bool came_before(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
@@ -23,37 +29,39 @@ static uint32_t cost_at(const weir_space *space, uint32_t ticket) {
 static void insert(weir_list *list, const weir_space *space, uint32_t index,
                    bool behind) {
   uint32_t arrival = weir_ticket_at(space, index)->arrival;
-  uint32_t before = 0;
+  uint32_t before = 0, left = space->tickets.head->used;
   if (list->last &&
       came_before(arrival, weir_ticket_at(space, list->last)->arrival)) {
     before = list->first;
     if (behind) before = weir_ticket_at(space, before)->record.next;
     while (before &&
-           came_before(weir_ticket_at(space, before)->arrival, arrival))
+           came_before(weir_ticket_at(space, before)->arrival, arrival)) {
+      weir_along(&space->tickets, &left);
       before = weir_ticket_at(space, before)->record.next;
+    }
   }
   weir_list_insert(list, space, index, before);
 }
 
 /* --- lanes --------------------------------------------------------------- */
 
-static weir_list *list_of(const weir_space *space,
-                          const weir_ticket_record *ticket) {
-  if (ticket->lane) return &weir_lane_at(space, ticket->lane)->tickets;
-  return &queue_of(space, ticket->instance)->tickets;
+static weir_list *list_edit(const weir_space *space,
+                            const weir_ticket_record *ticket) {
+  if (ticket->lane) return &weir_lane_edit(space, ticket->lane)->tickets;
+  return &queue_edit(space, ticket->instance)->tickets;
 }
 
 static void link_lane(const weir_space *space, weir_queue_record *queue,
                       uint32_t index, uint32_t before) {
-  weir_lane_record *lane = weir_lane_at(space, index);
+  weir_lane_record *lane = weir_lane_edit(space, index);
   lane->next = before;
   lane->prev = before ? weir_lane_at(space, before)->prev : queue->last_lane;
   if (lane->prev)
-    weir_lane_at(space, lane->prev)->next = index;
+    weir_lane_edit(space, lane->prev)->next = index;
   else
     queue->first_lane = index;
   if (before)
-    weir_lane_at(space, before)->prev = index;
+    weir_lane_edit(space, before)->prev = index;
   else
     queue->last_lane = index;
 }
@@ -62,26 +70,35 @@ static void unlink_lane(const weir_space *space, weir_queue_record *queue,
                         uint32_t index) {
   const weir_lane_record *lane = weir_lane_at(space, index);
   if (lane->prev)
-    weir_lane_at(space, lane->prev)->next = lane->next;
+    weir_lane_edit(space, lane->prev)->next = lane->next;
   else
     queue->first_lane = lane->next;
   if (lane->next)
-    weir_lane_at(space, lane->next)->prev = lane->prev;
+    weir_lane_edit(space, lane->next)->prev = lane->prev;
   else
     queue->last_lane = lane->prev;
 }
 
 /* Gives turns until the first lane can pay for its head: one turn does it. */
 static void take_turns(const weir_space *space, weir_queue_record *queue) {
-  weir_lane_record *lane;
-  uint32_t first;
+  const weir_lane_record *lane;
+  uint32_t first, left = space->lanes.head->used;
   while ((first = queue->first_lane) != 0) {
     lane = weir_lane_at(space, first);
+    weir_along(&space->lanes, &left);
     if (lane->deficit >= cost_at(space, lane->tickets.first)) return;
     unlink_lane(space, queue, first);
     link_lane(space, queue, first, 0);
-    weir_lane_at(space, queue->first_lane)->deficit += queue->quantum;
+    weir_lane_edit(space, queue->first_lane)->deficit += queue->quantum;
   }
+}
+
+/* The lane after this one. Damaged memory may have them in a circle; there are
+** as many as `left` begins with. */
+static uint32_t next_lane(const weir_space *space, uint32_t lane,
+                          uint32_t *left) {
+  weir_along(&space->lanes, left);
+  return weir_lane_at(space, lane)->next;
 }
 
 static weir_hash hash_of_flow(uint64_t flow) {
@@ -93,12 +110,12 @@ static uint32_t find_lane(const weir_space *space, uint32_t index,
                           const weir_place *place, uint32_t *before) {
   const weir_queue_record *queue = weir_queue_at(space, index);
   weir_hash hash = hash_of_flow(place->flow);
-  uint32_t at = queue->first_lane;
+  uint32_t at = queue->first_lane, left = queue->lanes;
   *before = 0;
   if (queue->order == WEIR_FAIR)
     return weir_index_find(&space->flows, &space->lanes, index, &hash);
   while (at && weir_lane_at(space, at)->priority > place->priority)
-    at = weir_lane_at(space, at)->next;
+    at = next_lane(space, at, &left);
   *before = at;
   return at && weir_lane_at(space, at)->priority == place->priority ? at : 0;
 }
@@ -106,8 +123,8 @@ static uint32_t find_lane(const weir_space *space, uint32_t index,
 static uint32_t new_lane(weir_space *space, uint32_t queue_index,
                          const weir_place *place, uint32_t before) {
   uint32_t index = weir_slab_take(&space->lanes);
-  weir_lane_record *lane = weir_lane_at(space, index);
-  weir_queue_record *queue = weir_queue_at(space, queue_index);
+  weir_lane_record *lane = weir_lane_fresh(space, index);
+  weir_queue_record *queue = weir_queue_edit(space, queue_index);
   weir_record record = lane->entry.record;
   uint64_t flow = queue->order == WEIR_FAIR ? place->flow : 0;
   *lane = (weir_lane_record){
@@ -127,7 +144,7 @@ static void free_lane(weir_space *space, weir_queue_record *queue,
   bool first = queue->first_lane == index;
   unlink_lane(space, queue, index);
   if (first && queue->first_lane)
-    weir_lane_at(space, queue->first_lane)->deficit += queue->quantum;
+    weir_lane_edit(space, queue->first_lane)->deficit += queue->quantum;
   queue->lanes--;
   if (queue->order == WEIR_FAIR)
     weir_index_remove(&space->flows, &space->lanes, index);
@@ -144,14 +161,14 @@ static bool ends_turn(const weir_queue_record *queue, uint32_t index,
 
 static void add_to_lane(weir_space *space, uint32_t index,
                         const weir_place *place) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
   uint32_t at = weir_instance_at(space, ticket->instance)->queue, before;
-  weir_queue_record *queue = weir_queue_at(space, at);
+  weir_queue_record *queue = weir_queue_edit(space, at);
   uint32_t lane = find_lane(space, at, place, &before);
   weir_lane_record *to;
   if (!lane) lane = new_lane(space, at, place, before);
   ticket->lane = lane;
-  to = weir_lane_at(space, lane);
+  to = weir_lane_edit(space, lane);
   to->entry.tickets++;
   to->demand += ticket->cost;
   insert(&to->tickets, space, index, ends_turn(queue, lane, to, ticket->cost));
@@ -161,8 +178,8 @@ static void add_to_lane(weir_space *space, uint32_t index,
 
 static void leave_lane(weir_space *space, weir_ticket_record *ticket,
                        bool served) {
-  weir_queue_record *queue = queue_of(space, ticket->instance);
-  weir_lane_record *lane = weir_lane_at(space, ticket->lane);
+  weir_queue_record *queue = queue_edit(space, ticket->instance);
+  weir_lane_record *lane = weir_lane_edit(space, ticket->lane);
   bool fair = queue->order == WEIR_FAIR;
   if (fair && served)
     lane->deficit -=
@@ -183,35 +200,34 @@ static bool has_lanes(uint8_t order) {
 ** that is configured by now. */
 bool weir_queue_reserve(weir_space *space, uint32_t index,
                         const weir_place *place) {
-  const weir_allocator *allocator = &space->allocator;
   uint32_t queue = weir_instance_at(space, index)->queue, before;
   uint8_t next = (uint8_t)config_of(space, index)->order;
   uint8_t order = queue ? weir_queue_at(space, queue)->order : next;
-  if (!queue && !weir_slab_reserve(&space->queues, allocator)) return false;
+  if (!queue && !weir_slab_reserve(&space->queues)) return false;
   if (!has_lanes(order) && !has_lanes(next)) return true;
   if (queue && order == next && find_lane(space, queue, place, &before))
     return true;
-  return weir_slab_reserve(&space->lanes, allocator) &&
+  return weir_slab_reserve(&space->lanes) &&
          ((order != WEIR_FAIR && next != WEIR_FAIR) ||
-          weir_index_reserve(&space->flows, allocator));
+          weir_index_reserve(&space->flows));
 }
 
 static void new_queue(weir_space *space, uint32_t instance) {
   uint32_t index = weir_slab_take(&space->queues);
-  weir_queue_record *queue = weir_queue_at(space, index);
+  weir_queue_record *queue = weir_queue_fresh(space, index);
   weir_record record = queue->record;
   *queue = (weir_queue_record){
     .record = record,
     .instance = instance,
     .order = (uint8_t)config_of(space, instance)->order,
   };
-  weir_instance_at(space, instance)->queue = index;
+  weir_instance_edit(space, instance)->queue = index;
 }
 
 /* What was measured of a queue says nothing about the next one. */
 static void free_queue(weir_space *space, weir_instance_record *instance) {
   if (instance->control) {
-    weir_control_record *control = weir_control_at(space, instance->control);
+    weir_control_record *control = weir_control_edit(space, instance->control);
     weir_codel_empty(&control->codel);
     weir_pace_empty(&control->pace);
   }
@@ -221,11 +237,11 @@ static void free_queue(weir_space *space, weir_instance_record *instance) {
 
 void weir_queue_add(weir_space *space, uint32_t index,
                     const weir_place *place) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
   weir_queue_record *queue;
   if (!weir_instance_at(space, ticket->instance)->queue)
     new_queue(space, ticket->instance);
-  queue = queue_of(space, ticket->instance);
+  queue = queue_edit(space, ticket->instance);
   queue->waiting++;
   queue->demand += ticket->cost;
   ticket->lane = 0;
@@ -236,15 +252,15 @@ void weir_queue_add(weir_space *space, uint32_t index,
 }
 
 void weir_queue_remove(weir_space *space, uint32_t index, bool served) {
-  weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_queue_record *queue = queue_of(space, ticket->instance);
-  weir_list_unlink(list_of(space, ticket), space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
+  weir_queue_record *queue = queue_edit(space, ticket->instance);
+  weir_list_unlink(list_edit(space, ticket), space, index);
   if (ticket->lane) leave_lane(space, ticket, served);
   queue->waiting--;
   queue->demand -= ticket->cost;
   if (queue->armed == index) queue->armed = 0;
   if (!queue->waiting)
-    free_queue(space, weir_instance_at(space, ticket->instance));
+    free_queue(space, weir_instance_edit(space, ticket->instance));
 }
 
 /* --- who is next ---------------------------------------------------------- */
@@ -258,8 +274,9 @@ static bool outranks(const weir_place *a, const weir_ticket_record *b,
                                      : b->priority - a->priority);
   uint64_t longer = higher ? weir_elapsed(b->since, a->since)
                            : weir_elapsed(a->since, b->since);
-  bool aged = aging_ns && (longer / steps > aging_ns ||
-                           (longer / steps == aging_ns && longer % steps));
+  bool aged = aging_ns && steps &&
+              (longer / steps > aging_ns ||
+               (longer / steps == aging_ns && longer % steps));
   return higher != aged;
 }
 
@@ -272,9 +289,9 @@ static weir_place place_of(const weir_ticket_record *ticket) {
 /* The best of the lanes' heads: the first lane's, if nobody ages. */
 static uint32_t best_head(const weir_space *space,
                           const weir_queue_record *queue, uint64_t aging_ns) {
-  uint32_t lane = queue->first_lane;
+  uint32_t lane = queue->first_lane, left = queue->lanes;
   uint32_t best = weir_lane_at(space, lane)->tickets.first;
-  while (aging_ns && (lane = weir_lane_at(space, lane)->next) != 0) {
+  while (aging_ns && (lane = next_lane(space, lane, &left)) != 0) {
     uint32_t other = weir_lane_at(space, lane)->tickets.first;
     weir_place place = place_of(weir_ticket_at(space, other));
     if (outranks(&place, weir_ticket_at(space, best), aging_ns)) best = other;
@@ -315,7 +332,7 @@ uint32_t weir_queue_oldest(const weir_space *space, uint32_t index) {
 static bool outranks_all(const weir_space *space,
                          const weir_queue_record *queue,
                          const weir_place *place, uint64_t aging_ns) {
-  uint32_t at = queue->first_lane;
+  uint32_t at = queue->first_lane, left = queue->lanes;
   do {
     const weir_lane_record *lane = weir_lane_at(space, at);
     const weir_ticket_record *head = weir_ticket_at(space, lane->tickets.first);
@@ -323,7 +340,7 @@ static bool outranks_all(const weir_space *space,
             ? !came_before(place->arrival, head->arrival)
             : !outranks(place, head, aging_ns))
       return false;
-    at = lane->next;
+    at = next_lane(space, at, &left);
   } while (at && aging_ns);
   return true;
 }
@@ -353,9 +370,9 @@ bool weir_queue_outruns(const weir_space *space, uint32_t index,
 static uint64_t demand_above(const weir_space *space,
                              const weir_queue_record *queue, int8_t priority) {
   uint64_t sum = 0;
-  uint32_t at = queue->first_lane;
+  uint32_t at = queue->first_lane, left = queue->lanes;
   for (; at && weir_lane_at(space, at)->priority >= priority;
-       at = weir_lane_at(space, at)->next)
+       at = next_lane(space, at, &left))
     sum += weir_lane_at(space, at)->demand;
   return sum;
 }
@@ -380,9 +397,9 @@ uint64_t weir_queue_demand(const weir_space *space, uint32_t index,
 static uint64_t above(const weir_space *space, const weir_queue_record *queue,
                       int8_t priority) {
   uint64_t sum = 0;
-  uint32_t at = queue->first_lane;
+  uint32_t at = queue->first_lane, left = queue->lanes;
   for (; at && weir_lane_at(space, at)->priority >= priority;
-       at = weir_lane_at(space, at)->next)
+       at = next_lane(space, at, &left))
     sum += weir_lane_at(space, at)->entry.tickets;
   return sum;
 }
@@ -433,9 +450,9 @@ static uint32_t oldest_of_flow(const weir_space *space, uint32_t queue,
 
 static uint32_t oldest_of_lanes(const weir_space *space,
                                 const weir_queue_record *queue) {
-  uint32_t at = queue->first_lane;
+  uint32_t at = queue->first_lane, left = queue->lanes;
   uint32_t oldest = weir_lane_at(space, at)->tickets.first;
-  while ((at = weir_lane_at(space, at)->next) != 0) {
+  while ((at = next_lane(space, at, &left)) != 0) {
     uint32_t first = weir_lane_at(space, at)->tickets.first;
     if (came_before(weir_ticket_at(space, first)->arrival,
                     weir_ticket_at(space, oldest)->arrival))
@@ -463,23 +480,29 @@ uint32_t weir_queue_victim(const weir_space *space, uint32_t index,
 
 static void set_due(const weir_space *space, uint32_t index, uint64_t time) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_heap_move(&weir_port_at(space, ticket->port)->deadlines, &space->tickets,
-                 index, time);
+  weir_heap *deadlines = weir_deadlines(space, ticket->port);
+  uint64_t first = weir_heap_time(deadlines, &space->heaps);
+  weir_heap_move(deadlines, &space->tickets, index, time);
+  if (weir_heap_time(deadlines, &space->heaps) < first)
+    weir_ring(space, ticket->port);
 }
 
 void weir_queue_arm(const weir_space *space, uint32_t index, uint64_t time) {
   uint32_t head = weir_queue_head(space, index);
   weir_queue_record *queue;
   if (!head) return;
-  queue = queue_of(space, index);
+  queue = weir_queue_fresh(space, weir_instance_at(space, index)->queue);
   if (time > weir_ticket_at(space, head)->time ||
       !weir_ticket_at(space, head)->heap)
     time = WEIR_NEVER;
   if (queue->armed && (queue->armed != head || time == WEIR_NEVER)) {
     set_due(space, queue->armed, weir_ticket_at(space, queue->armed)->time);
+    weir_keep(&space->memory, &queue->armed, sizeof queue->armed);
     queue->armed = 0;
   }
   if (time == WEIR_NEVER) return;
   set_due(space, head, time);
+  if (queue->armed == head) return;
+  weir_keep(&space->memory, &queue->armed, sizeof queue->armed);
   queue->armed = head;
 }

@@ -4,7 +4,8 @@
 ** The records are the truth: each ticket says whose it is, in which state,
 ** with which cost and arrival number. Counts, queues and heaps follow from
 ** them. They hold indices only, so that a mapping shared between processes
-** can hold the very same records.
+** holds the very same records; and an index is checked where it is used, for a
+** mapping may be damaged.
 **
 **   limiter --> instance (one without a key, one per key) --> queue --> lane
 **                   ^-- ticket --> port
@@ -118,30 +119,34 @@ typedef struct weir_control_record {
 /* What is asked for, how often it was, and the counts people read. */
 typedef struct weir_limiter_record {
   weir_record record;
+  uint64_t in_use;                 /* permits, of all instances */
+  uint64_t admitted;               /* decisions */
+  uint32_t tickets;                /* live, of all instances */
+  uint32_t waiting;                /* tickets in queues */
+  uint32_t riding;                 /* tickets that are `free`, and held */
+  uint32_t keys;                   /* instances with a key */
+  weir_list drains;                /* tickets that wait for the end of all */
+  uint32_t refs;                   /* opens not yet dropped */
+  bool closed;                     /* takes no newcomers */
+  bool plain;                      /* permits are all that it limits */
+  bool timed;                      /* its decisions depend on the time */
+  bool refusing;                   /* who waits for it is being refused */
+  uint64_t dropped;                /* releases with WEIR_DROPPED */
+  uint64_t unused;                 /* releases with WEIR_UNUSED */
+  uint32_t instance;               /* index: for requests without a key */
+  uint32_t most;                   /* what a request may cost at all */
   weir_config config;              /* `adaptive` is complete */
   weir_meter meter;                /* of config.rate */
   uint64_t metered;                /* when the rate came, on the space's clock:
                                       who was there already took no tokens; 0:
                                       nobody was */
-  uint32_t most;                   /* what a request may cost at all */
-  uint32_t instance;               /* index: for requests without a key */
-  uint32_t refs;                   /* opens not yet dropped */
-  uint32_t tickets;                /* live, of all instances */
-  uint32_t waiting;                /* tickets in queues */
-  uint32_t riding;                 /* tickets that are `free`, and held */
-  uint32_t keys;                   /* instances with a key */
-  uint64_t in_use;                 /* permits, of all instances */
+  uint64_t changes;                /* times it was configured */
+  weir_meter former;               /* the meter before, while keys are being
+                                      taken over to the new one */
+  uint32_t moving;                 /* the next of them; 0: none */
   weir_heap idle;                  /* keys without a ticket, by when their rate
                                       will have recovered, or before that */
-  weir_list drains;                /* tickets that wait for the end of all */
-  bool closed;                     /* takes no newcomers */
-  bool plain;                      /* permits are all that it limits */
-  bool timed;                      /* its decisions depend on the time */
   char name[WEIR_NAME_MAX + 1];    /* "": nameless */
-  uint64_t changes;                /* times it was configured */
-  uint64_t admitted;               /* decisions */
-  uint64_t dropped;                /* releases with WEIR_DROPPED */
-  uint64_t unused;                 /* releases with WEIR_UNUSED */
   uint64_t refused[WEIR_VERDICTS]; /* decisions, by verdict */
   uint64_t would[WEIR_VERDICTS];   /* decisions of a dry run */
   weir_histogram waits;            /* of the admitted */
@@ -150,16 +155,39 @@ typedef struct weir_limiter_record {
 /* One attached user, as others see it. */
 typedef struct weir_port_record {
   weir_record record;
-  weir_list ready;     /* decided tickets, in order of decision */
-  weir_heap deadlines; /* of its tickets that wait or were decided and not yet
+  weir_list ready;       /* decided tickets, in order of decision */
+  uint32_t waiting;      /* tickets that wait for a limiter */
+  uint32_t seat;         /* of its process; 0: the space is not shared */
+  _Atomic uint32_t rung; /* its host was rung for, and has not come yet */
+  weir_heap deadlines;   /* of its tickets that wait or were decided and not yet
                           taken: their own, or when a rate lets them go */
 } weir_port_record;
 
+/* What a space has besides its records. */
+typedef struct weir_root {
+  weir_clock clock;   /* only grows: nothing is noted of it */
+  uint64_t seed[2];   /* of all hashes */
+  uint64_t bytes;     /* of a shared space's budget that are used */
+  uint64_t patrol_at; /* ns: when to see next whether all are alive */
+  uint32_t growths;   /* how often an array has grown */
+  uint32_t noted;     /* bytes of notes there are; see journal.h */
+  uint32_t damaged;   /* garbage was met: nobody may use it any more */
+  uint32_t arrivals;  /* the newest waiter's arrival number */
+  weir_slab_head tickets;
+  weir_slab_head instances;
+  weir_slab_head queues;
+  weir_slab_head lanes;
+  weir_slab_head controls;
+  weir_slab_head limiters;
+  weir_slab_head ports;
+  weir_index_head keys;
+  weir_index_head flows;
+  weir_heaps_head heaps;
+} weir_root;
+
 struct weir_space {
-  weir_allocator allocator;
-  uint64_t seed[2]; /* of all hashes */
-  weir_clock clock;
-  uint32_t arrivals; /* the newest waiter's arrival number */
+  weir_memory memory;
+  weir_root *root;
   weir_slab tickets;
   weir_slab instances;
   weir_slab queues;
@@ -169,14 +197,38 @@ struct weir_space {
   weir_slab ports;
   weir_index keys;  /* of instances */
   weir_index flows; /* of lanes */
+  weir_heaps heaps;
+  weir_root own; /* of a space of one's own */
 };
 
-/* weir_ticket_at(space, index) and its like: the record at an index. */
+/* weir_ticket_at(space, index) and its like: the record at an index, to look
+** at; weir_ticket_edit: to change, as it is noted what was there;
+** weir_ticket_fresh: to fill, for it has just been taken. */
 #define WEIR_RECORD_AT(type, slab)                                             \
-  static inline weir_##type##_record *weir_##type##_at(                        \
+  static inline weir_##type##_record *weir_##type##_fresh(                     \
       const weir_space *space, uint32_t index) {                               \
-    return (weir_##type##_record *)(void *)space->slab.base + index;           \
+    if (index >= space->slab.array.limit) weir_lost(space->memory.commons);    \
+    return (weir_##type##_record *)(void *)space->slab.array.base + index;     \
+  }                                                                            \
+  static inline const weir_##type##_record *weir_##type##_at(                  \
+      const weir_space *space, uint32_t index) {                               \
+    return weir_##type##_fresh(space, index);                                  \
+  }                                                                            \
+  static inline weir_##type##_record *weir_##type##_edit(                      \
+      const weir_space *space, uint32_t index) {                               \
+    weir_##type##_record *record = weir_##type##_fresh(space, index);          \
+    weir_keep(&space->memory, record, WEIR_KEPT_##type);                       \
+    return record;                                                             \
   }
+/* Of a limiter and a port, what changes often; whoever changes the rest of them
+** has to weir_keep it. */
+#define WEIR_KEPT_ticket sizeof(weir_ticket_record)
+#define WEIR_KEPT_instance sizeof(weir_instance_record)
+#define WEIR_KEPT_queue sizeof(weir_queue_record)
+#define WEIR_KEPT_lane sizeof(weir_lane_record)
+#define WEIR_KEPT_control sizeof(weir_control_record)
+#define WEIR_KEPT_limiter offsetof(weir_limiter_record, dropped)
+#define WEIR_KEPT_port offsetof(weir_port_record, seat)
 WEIR_RECORD_AT(ticket, tickets)
 WEIR_RECORD_AT(instance, instances)
 WEIR_RECORD_AT(queue, queues)
@@ -186,9 +238,27 @@ WEIR_RECORD_AT(limiter, limiters)
 WEIR_RECORD_AT(port, ports)
 #undef WEIR_RECORD_AT
 
-static inline weir_limiter_record *
+static inline const weir_limiter_record *
 weir_limiter_of(const weir_space *space, const weir_instance_record *instance) {
   return weir_limiter_at(space, instance->entry.owner);
+}
+
+/* The end of a step: the records agree with one another. */
+static inline void weir_step(const weir_space *space) {
+  if (space->memory.commons) weir_commit(space->memory.commons);
+}
+
+/* Has the host of another's port woken when the call is done. */
+void weir_ring_port(const weir_space *space, uint32_t port);
+
+static inline void weir_ring(const weir_space *space, uint32_t port) {
+  if (space->memory.commons) weir_ring_port(space, port);
+}
+
+/* Counts the steps along a list that damaged memory may have made a circle, of
+** records of this slab; there are as many as `left` begins with at most. */
+static inline void weir_along(const weir_slab *slab, uint32_t *left) {
+  if (!(*left)--) weir_lost(slab->array.memory->commons);
 }
 
 /* Time spent from `then` to `now`; a clock that went back counts as none. */

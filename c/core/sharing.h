@@ -26,8 +26,8 @@
 #include <weir.h>
 
 enum {
-  WEIR_REGIONS = 10,      /* arrays of records in a space */
-  WEIR_SEATS = 1024,      /* processes that can share a space */
+  WEIR_REGIONS = 10,       /* arrays of records in a space */
+  WEIR_SEATS = 1024,       /* processes that can share a space */
   WEIR_SHARED_PORTS = 4095 /* ports that can be attached to a shared space */
 };
 
@@ -51,8 +51,8 @@ struct weir_sharing {
   /* Makes sure that there is memory at these bytes of the mapping; false: there
   ** is none. The lock is held. */
   bool (*commit)(weir_sharing *sharing, void *at, size_t size);
-  /* Whether a seat's process lives. The lock is held. */
-  bool (*is_alive)(weir_sharing *sharing, uint32_t seat);
+  /* Whether a seat is that of a process that is dead. The lock is held. */
+  bool (*is_dead)(weir_sharing *sharing, uint32_t seat);
   /* A dead seat's belongings are gone: another process may have it. The lock is
   ** held. */
   void (*vacate)(weir_sharing *sharing, uint32_t seat);
@@ -64,8 +64,9 @@ struct weir_sharing {
   void (*ring)(weir_sharing *sharing, uint32_t port);
   /* Makes a port's own descriptor unreadable again. */
   void (*hush)(weir_sharing *sharing, int fd);
-  /* Takes this process' seat away and frees what `sharing` has. */
-  void (*close)(weir_sharing *sharing);
+  /* One open less of this process. If it was the last, takes its seat away and
+  ** frees what `sharing` has; whether it was. */
+  bool (*close)(weir_sharing *sharing);
 };
 
 /* How many bytes of state a space has. */
@@ -81,12 +82,13 @@ weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
                                const void *seed16);
 
 /* Undoes what a dead process had half done, if it had the lock. Whoever gets 1
-** from `lock` outside of the engine has to call it, with the lock held. */
-void weir_sharing_mend(weir_space *space);
+** from `lock` outside of the engine has to call it, with the lock held. 0; -1:
+** the memory is damaged. */
+int weir_sharing_mend(weir_space *space);
 
 /* Takes back what the processes of dead seats had, and vacates them; how many
-** there were. The lock is held. */
-uint32_t weir_sharing_patrol(weir_space *space);
+** there were; -1: the memory is damaged. The lock is held. */
+int weir_sharing_patrol(weir_space *space);
 
 /* Counts for people; the lock is held. */
 typedef struct weir_sharing_counts {

@@ -1,9 +1,9 @@
 /*
 ** slab.h - fixed-size records, addressed by index and generation.
 **
-** A slab is one block of equal records. Record 0 is never given out, so that
+** A slab is one array of equal records. Record 0 is never given out, so that
 ** index 0 and handle 0 mean "none". Every record type begins with a
-** weir_record. Growing may move the block: keep indices, not pointers, across
+** weir_record. Growing may move the array: keep indices, not pointers, across
 ** anything that can add a record.
 **
 ** A generation is odd while its record is in use and even while it is free; a
@@ -14,29 +14,46 @@
 #ifndef WEIR_CORE_SLAB_H
 #define WEIR_CORE_SLAB_H
 
-#include <weir.h>
+#include "memory.h"
 
 typedef struct weir_record {
   uint32_t generation; /* odd: in use */
   uint32_t next;       /* the next in the list it is in; 0: the last */
 } weir_record;
 
+/* What others see of a slab besides its records. */
+typedef struct weir_slab_head {
+  uint32_t capacity; /* records there is memory for */
+  uint32_t used;     /* records ever given out, with record 0 */
+  uint32_t free;     /* the first free one; 0: none */
+} weir_slab_head;
+
 typedef struct weir_slab {
-  unsigned char *base;  /* `capacity` records */
-  uint32_t record_size; /* bytes */
-  uint32_t capacity;    /* records */
-  uint32_t used;        /* records ever given out, with record 0 */
-  uint32_t free;        /* the first free one; 0: none */
+  weir_array array;
+  weir_slab_head *head;
+  weir_slab_head own; /* the head of one that is in no space */
+  const struct weir_heaps *heaps; /* the heaps its records can be in */
+  size_t place; /* offset of their place there, a uint32_t; see heap.h */
 } weir_slab;
 
-void weir_slab_init(weir_slab *slab, size_t record_size);
-void weir_slab_fini(weir_slab *slab, const weir_allocator *allocator);
+/* A slab whose head is all zero is new; head NULL: it is in no space. */
+void weir_slab_init(weir_slab *slab, const weir_memory *memory,
+                    unsigned char *region, weir_slab_head *head,
+                    size_t record_size);
+void weir_slab_fini(weir_slab *slab);
 
 /* Adds room for free records; false: no memory, nothing changed. */
-bool weir_slab_grow(weir_slab *slab, const weir_allocator *allocator);
+bool weir_slab_grow(weir_slab *slab);
 
 static inline void *weir_slab_at(const weir_slab *slab, uint32_t index) {
-  return slab->base + (size_t)index * slab->record_size;
+  return weir_array_at(&slab->array, index);
+}
+
+/* The same, to be changed. */
+static inline void *weir_slab_edit(const weir_slab *slab, uint32_t index) {
+  void *record = weir_array_at(&slab->array, index);
+  weir_keep(slab->array.memory, record, slab->array.size);
+  return record;
 }
 
 static inline uint64_t weir_slab_handle(const weir_slab *slab, uint32_t index) {
@@ -45,11 +62,14 @@ static inline uint64_t weir_slab_handle(const weir_slab *slab, uint32_t index) {
 }
 
 /* The record a handle names, or NULL if it is stale. */
-static inline void *weir_slab_find(const weir_slab *slab, uint64_t handle) {
+static inline const void *weir_slab_find(const weir_slab *slab,
+                                         uint64_t handle) {
   uint32_t index = (uint32_t)handle;
   uint32_t generation = (uint32_t)(handle >> 32);
-  weir_record *record;
-  if (!index || index >= slab->used || !(generation & 1)) return NULL;
+  const weir_record *record;
+  if (!index || index >= slab->array.limit || index >= slab->head->used ||
+      !(generation & 1))
+    return NULL;
   record = weir_slab_at(slab, index);
   return record->generation == generation ? record : NULL;
 }
@@ -57,14 +77,16 @@ static inline void *weir_slab_find(const weir_slab *slab, uint64_t handle) {
 /* The index of a free record, now in use; reserve made sure there is one.
 ** Only its weir_record is initialized. */
 static inline uint32_t weir_slab_take(weir_slab *slab) {
-  uint32_t index = slab->free;
+  weir_slab_head *head = slab->head;
+  uint32_t index = head->free;
   weir_record *record;
+  weir_keep(slab->array.memory, &head->used, 2 * sizeof head->used);
+  record = weir_slab_at(slab, index ? index : head->used);
+  weir_keep(slab->array.memory, record, sizeof *record);
   if (index) {
-    record = weir_slab_at(slab, index);
-    slab->free = record->next;
+    head->free = record->next;
   } else {
-    index = slab->used++;
-    record = weir_slab_at(slab, index);
+    index = head->used++;
     record->generation = 0;
   }
   record->generation++;
@@ -74,21 +96,22 @@ static inline uint32_t weir_slab_take(weir_slab *slab) {
 
 /* Whether take finds a record. */
 static inline bool weir_slab_has_room(const weir_slab *slab) {
-  return slab->free || slab->used < slab->capacity;
+  return slab->head->free || slab->head->used < slab->array.limit;
 }
 
 /* Makes sure that take finds a record; false: no memory. */
-static inline bool weir_slab_reserve(weir_slab *slab,
-                                     const weir_allocator *allocator) {
-  return weir_slab_has_room(slab) || weir_slab_grow(slab, allocator);
+static inline bool weir_slab_reserve(weir_slab *slab) {
+  return weir_slab_has_room(slab) || weir_slab_grow(slab);
 }
 
 /* Makes every handle of the record stale and the record free. */
 static inline void weir_slab_give(weir_slab *slab, uint32_t index) {
   weir_record *record = weir_slab_at(slab, index);
+  weir_keep(slab->array.memory, record, sizeof *record);
+  weir_keep(slab->array.memory, &slab->head->free, sizeof slab->head->free);
   record->generation++;
-  record->next = slab->free;
-  slab->free = index;
+  record->next = slab->head->free;
+  slab->head->free = index;
 }
 
 /* Whether the record at `index` is in use. */

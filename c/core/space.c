@@ -3,50 +3,82 @@
 */
 #include <string.h>
 
-#include "memory.h"
+#include "door.h"
 #include "record.h"
+
+/* Where a region of a shared space is; NULL: the space is one's own. */
+static unsigned char *region(const weir_memory *memory, uint32_t number) {
+  const weir_sharing *sharing;
+  if (!memory->commons) return NULL;
+  sharing = memory->commons->sharing;
+  return sharing->regions + number * sharing->region_size;
+}
+
+static void init_slabs(weir_space *space) {
+  weir_memory *memory = &space->memory;
+  weir_root *root = space->root;
+  uint32_t at = 0;
+#define SLAB(name, type)                                                       \
+  weir_slab_init(&space->name, memory, region(memory, at++), &root->name,      \
+                 sizeof(weir_##type##_record))
+  SLAB(tickets, ticket);
+  SLAB(instances, instance);
+  SLAB(queues, queue);
+  SLAB(lanes, lane);
+  SLAB(controls, control);
+  SLAB(limiters, limiter);
+  SLAB(ports, port);
+#undef SLAB
+  weir_index_init(&space->keys, memory, region(memory, at++), &root->keys);
+  weir_index_init(&space->flows, memory, region(memory, at++), &root->flows);
+  weir_heaps_init(&space->heaps, memory, region(memory, at), &root->heaps);
+}
+
+void weir_space_init(weir_space *space) {
+  init_slabs(space);
+  space->tickets.heaps = space->instances.heaps = &space->heaps;
+  space->tickets.place = offsetof(weir_ticket_record, heap);
+  space->instances.place = offsetof(weir_instance_record, idle);
+}
 
 weir_space *weir_space_new(const weir_allocator *allocator) {
   weir_space *space;
   if (!allocator) allocator = &weir_allocator_default;
   space = weir_alloc(allocator, sizeof *space);
   if (!space) return NULL;
-  space->allocator = *allocator;
-  weir_slab_init(&space->tickets, sizeof(weir_ticket_record));
-  weir_slab_init(&space->instances, sizeof(weir_instance_record));
-  weir_slab_init(&space->queues, sizeof(weir_queue_record));
-  weir_slab_init(&space->lanes, sizeof(weir_lane_record));
-  weir_slab_init(&space->controls, sizeof(weir_control_record));
-  weir_slab_init(&space->limiters, sizeof(weir_limiter_record));
-  weir_slab_init(&space->ports, sizeof(weir_port_record));
+  space->memory.allocator = *allocator;
+  space->root = &space->own;
+  weir_space_init(space);
   return space;
 }
 
 void weir_space_seed(weir_space *space, const void *bytes16) {
-  memcpy(space->seed, bytes16, sizeof space->seed);
+  if (!space->memory.commons)
+    memcpy(space->root->seed, bytes16, sizeof space->root->seed);
 }
 
-/* What limiters have beside their records. */
-static void free_limiters(weir_space *space) {
-  for (uint32_t i = 1; i < space->limiters.used; i++)
-    if (weir_slab_live(&space->limiters, i))
-      weir_heap_fini(&weir_limiter_at(space, i)->idle, &space->allocator);
+static void free_own(weir_space *space) {
+  weir_index_fini(&space->keys);
+  weir_index_fini(&space->flows);
+  weir_heaps_fini(&space->heaps);
+  weir_slab_fini(&space->tickets);
+  weir_slab_fini(&space->instances);
+  weir_slab_fini(&space->queues);
+  weir_slab_fini(&space->lanes);
+  weir_slab_fini(&space->controls);
+  weir_slab_fini(&space->limiters);
+  weir_slab_fini(&space->ports);
 }
 
 void weir_space_free(weir_space *space) {
   weir_allocator allocator;
   if (!space) return;
-  allocator = space->allocator;
-  free_limiters(space);
-  weir_index_fini(&space->keys, &allocator);
-  weir_index_fini(&space->flows, &allocator);
-  weir_slab_fini(&space->tickets, &allocator);
-  weir_slab_fini(&space->instances, &allocator);
-  weir_slab_fini(&space->queues, &allocator);
-  weir_slab_fini(&space->lanes, &allocator);
-  weir_slab_fini(&space->controls, &allocator);
-  weir_slab_fini(&space->limiters, &allocator);
-  weir_slab_fini(&space->ports, &allocator);
+  allocator = space->memory.allocator;
+  if (space->memory.commons) {
+    weir_sharing_leave(space);
+    return;
+  }
+  free_own(space);
   weir_free(&allocator, space, sizeof *space);
 }
 

@@ -15,11 +15,11 @@ typedef struct members {
 
 static members members_of(const weir_space *space, uint32_t index) {
   members all;
-  uint32_t at = index;
+  uint32_t at = index, left = WEIR_ALL_MAX;
   all.count = 0;
   do {
     all.at[all.count++] = at;
-    at = weir_group_next(space, at);
+    at = weir_group_next(space, at, &left);
   } while (at && at != index);
   return all;
 }
@@ -45,7 +45,7 @@ static void sample(const weir_space *space, const weir_ticket_record *ticket,
       weir_instance_at(space, ticket->instance);
   const weir_adaptive *adaptive =
       &weir_limiter_of(space, instance)->config.adaptive;
-  weir_control_record *control = weir_control_at(space, instance->control);
+  weir_control_record *control = weir_control_edit(space, instance->control);
   uint32_t in_use =
       instance->in_use < UINT32_MAX ? (uint32_t)instance->in_use : UINT32_MAX;
   if (ticket->free || control->algorithm != adaptive->algorithm ||
@@ -55,43 +55,51 @@ static void sample(const weir_space *space, const weir_ticket_record *ticket,
                     in_use, dropped, t);
 }
 
+static void count_outcome(const weir_space *space, uint32_t limiter,
+                          weir_outcome outcome) {
+  weir_limiter_record *of = weir_limiter_fresh(space, limiter);
+  uint64_t *count = outcome == WEIR_DROPPED ? &of->dropped : &of->unused;
+  if (outcome == WEIR_DONE) return;
+  weir_keep(&space->memory, count, sizeof *count);
+  ++*count;
+}
+
 static void give_back(weir_space *space, uint32_t index, weir_outcome outcome,
                       uint64_t now, uint64_t t) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
   const weir_instance_record *instance =
       weir_instance_at(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_of(space, instance);
-  limiter->dropped += outcome == WEIR_DROPPED;
-  limiter->unused += outcome == WEIR_UNUSED;
+  count_outcome(space, instance->entry.owner, outcome);
   if (instance->control && outcome != WEIR_UNUSED)
     sample(space, ticket, outcome == WEIR_DROPPED, now, t);
   weir_instance_refund(space, ticket, outcome == WEIR_UNUSED, t);
   weir_ticket_unhold(space, index);
+  weir_ticket_gone(space, index);
 }
 
 /* Three rounds, since one of a group that moves up may be waiting for another
 ** of these limiters. */
-int weir_release(weir_port *port, weir_ticket handle, weir_outcome outcome,
-                 uint64_t now) {
+int weir_do_release(weir_port *port, weir_ticket handle, weir_outcome outcome,
+                    uint64_t now) {
   weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_port_ticket(port, handle);
-  uint32_t index = (uint32_t)handle, at = index, next;
+  uint32_t index = (uint32_t)handle, at = index, next, left = 3 * WEIR_ALL_MAX;
   uint64_t t;
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state != WEIR_HELD) return WEIR_E_STATE;
   t = weir_space_tick(space, now);
   do {
     give_back(space, at, outcome, now, t);
-    at = weir_group_next(space, at);
+    at = weir_group_next(space, at, &left);
   } while (at && at != index);
   at = index;
   do {
     weir_instance_pump(space, weir_ticket_at(space, at)->instance, now);
-    at = weir_group_next(space, at);
+    at = weir_group_next(space, at, &left);
   } while (at && at != index);
   at = index;
   do {
-    next = weir_group_next(space, at);
+    next = weir_group_next(space, at, &left);
     weir_ticket_free(space, at);
     at = next;
   } while (at && at != index);
@@ -118,6 +126,7 @@ static void give_up(weir_port *port, uint32_t index, const members *all,
     weir_ticket_undue(space, all->at[i]);
     if (ticket->cost && ticket->verdict == WEIR_ADMITTED)
       weir_instance_refund(space, ticket, true, t);
+    weir_ticket_gone(space, all->at[i]);
   }
 }
 
@@ -130,17 +139,19 @@ static void take_away(weir_port *port, uint32_t index, const members *all,
     return;
   }
   leave(space, index);
-  for (uint32_t i = 0; i < all->count; i++)
+  for (uint32_t i = 0; i < all->count; i++) {
     weir_ticket_leave(space, all->at[i], false);
+    weir_ticket_gone(space, all->at[i]);
+  }
 }
 
 void weir_ticket_withdraw(weir_port *port, uint32_t index, uint64_t now) {
   members all = members_of(port->space, index);
-  take_away(port, index, &all, weir_clock_at(&port->space->clock, now));
+  take_away(port, index, &all, weir_clock_at(&port->space->root->clock, now));
   free_all(port->space, &all);
 }
 
-int weir_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
+int weir_do_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
   weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_port_ticket(port, handle);
   members all;
@@ -158,19 +169,21 @@ int weir_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
 /* Lets a new ticket wait for something that is in no queue. */
 static int wait_for(const weir_port *port, uint32_t index, uint64_t deadline,
                     weir_ticket *out) {
-  weir_ticket_record *ticket = weir_ticket_at(port->space, index);
+  weir_ticket_record *ticket = weir_ticket_edit(port->space, index);
+  weir_keep(&port->space->memory, &port->space->root->arrivals,
+            sizeof(uint32_t));
   ticket->state = WEIR_QUEUED;
   ticket->time = deadline;
-  ticket->arrival = ++port->space->arrivals;
+  ticket->arrival = ++port->space->root->arrivals;
   if (deadline != WEIR_NEVER) weir_ticket_due(port, index, deadline);
   *out = weir_slab_handle(&port->space->tickets, index);
   return WEIR_WAITING;
 }
 
-int weir_drain(weir_port *port, weir_limiter handle,
-               const weir_request *request, uint64_t now, weir_ticket *out) {
+int weir_do_drain(weir_port *port, weir_limiter handle,
+                  const weir_request *request, uint64_t now, weir_ticket *out) {
   weir_space *space = port->space;
-  weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
+  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   uint64_t deadline = weir_deadline_of(request, WEIR_NEVER, now);
   uint32_t index;
   bool busy, waits;
@@ -180,15 +193,18 @@ int weir_drain(weir_port *port, weir_limiter handle,
   waits = busy && !request->try_only && !weir_is_due(deadline, now);
   if (waits && !weir_ticket_reserve(port, deadline != WEIR_NEVER))
     return WEIR_EXHAUSTED;
-  limiter->closed = true;
+  weir_limiter_edit(space, (uint32_t)handle)->closed = true;
   if (!busy) return WEIR_ADMITTED;
   if (!waits) return request->try_only ? WEIR_FULL : WEIR_TIMEOUT;
   index = weir_ticket_new(port, limiter->instance, request->cookie, now);
-  weir_list_append(&limiter->drains, space, index);
+  weir_list_append(&weir_limiter_edit(space, (uint32_t)handle)->drains, space,
+                   index);
+  weir_port_edit(space, port->index)->waiting++;
   return wait_for(port, index, deadline, out);
 }
 
-int weir_park(weir_port *port, const weir_request *request, weir_ticket *out) {
+int weir_do_park(weir_port *port, const weir_request *request,
+                 weir_ticket *out) {
   uint64_t deadline = weir_deadline_of(request, WEIR_NEVER, 0);
   *out = 0;
   if (!weir_ticket_reserve(port, deadline != WEIR_NEVER)) return WEIR_EXHAUSTED;
@@ -196,7 +212,7 @@ int weir_park(weir_port *port, const weir_request *request, weir_ticket *out) {
                   out);
 }
 
-int weir_wake(weir_port *port, weir_ticket handle) {
+int weir_do_wake(weir_port *port, weir_ticket handle) {
   const weir_ticket_record *ticket = weir_port_ticket(port, handle);
   if (!ticket) return WEIR_E_STALE;
   if (ticket->instance || ticket->state != WEIR_QUEUED) return WEIR_E_STATE;
@@ -204,12 +220,12 @@ int weir_wake(weir_port *port, weir_ticket handle) {
   return 0;
 }
 
-int weir_set_cookie(weir_port *port, weir_ticket handle, uint64_t cookie) {
+int weir_do_set_cookie(weir_port *port, weir_ticket handle, uint64_t cookie) {
   weir_space *space = port->space;
   members all;
   if (!weir_port_ticket(port, handle)) return WEIR_E_STALE;
   all = members_of(space, (uint32_t)handle);
   for (uint32_t i = 0; i < all.count; i++)
-    weir_ticket_at(space, all.at[i])->cookie = cookie;
+    weir_ticket_edit(space, all.at[i])->cookie = cookie;
   return 0;
 }

@@ -90,9 +90,9 @@ static weir_verdict judge_all(const weir_space *space, gathering *all,
 static void count_would(weir_space *space, const gathering *all, uint64_t now,
                         uint64_t t) {
   for (uint32_t i = 0; i < all->count; i++) {
-    weir_limiter_record *limiter = weir_limiter_at(space, all->asks[i].limiter);
-    if (limiter->config.dry_run)
-      limiter->would[weir_ask_judge(space, &all->asks[i], now, t)]++;
+    const weir_ask *ask = &all->asks[i];
+    if (weir_limiter_at(space, ask->limiter)->config.dry_run)
+      weir_count_would(space, ask->limiter, weir_ask_judge(space, ask, now, t));
   }
 }
 
@@ -109,7 +109,7 @@ static uint32_t new_member(const weir_port *port, gathering *all, uint32_t i,
   }
   index = weir_ticket_asked(port, ask, all->asks[0].request->cookie,
                             all->free[i], now);
-  weir_ticket_at(space, index)->follower = i > 0;
+  weir_ticket_fresh(space, index)->follower = i > 0;
   return index;
 }
 
@@ -118,14 +118,14 @@ static void pin(const weir_space *space, gathering *all) {
   for (uint32_t i = 0; i < all->count; i++) {
     const weir_ask *ask = &all->asks[i];
     all->pinned[i] = ask->request->key && ask->instance;
-    if (all->pinned[i]) weir_instance_at(space, ask->instance)->entry.tickets++;
+    if (all->pinned[i]) weir_place_pin(space, ask->instance);
   }
 }
 
 static void unpin(weir_space *space, const gathering *all) {
   for (uint32_t i = 0; i < all->count; i++) {
     uint32_t instance = all->asks[i].instance;
-    if (all->pinned[i] && !--weir_instance_at(space, instance)->entry.tickets)
+    if (all->pinned[i] && weir_place_unpin(space, instance))
       weir_keys_leave(space, instance);
   }
 }
@@ -150,15 +150,15 @@ static uint32_t new_group(const weir_port *port, gathering *all, bool waits,
     return 0;
   }
   for (i = 0; i < all->count; i++)
-    weir_ticket_at(space, made[i])->group = made[(i + 1) % all->count];
+    weir_ticket_edit(space, made[i])->group = made[(i + 1) % all->count];
   return made[0];
 }
 
 static void admit_group(weir_space *space, uint32_t leader, uint64_t t) {
-  uint32_t at = leader;
+  uint32_t at = leader, left = WEIR_ALL_MAX;
   do {
     weir_ticket_admit(space, at, t);
-    at = weir_group_next(space, at);
+    at = weir_group_next(space, at, &left);
   } while (at != leader);
 }
 
@@ -166,18 +166,20 @@ static void enqueue_group(const weir_port *port, const gathering *all,
                           uint32_t leader, bool timed, uint64_t now,
                           uint64_t t) {
   weir_space *space = port->space;
-  uint32_t at = leader, waiter = leader;
+  uint32_t at = leader, waiter = leader, left = WEIR_ALL_MAX;
+  bool cleared = weir_place_clear(space, &all->asks[all->blocker], now);
   for (uint32_t i = 0; i < all->count; i++) {
-    weir_ticket_record *ticket = weir_ticket_at(space, at);
+    weir_ticket_record *ticket = weir_ticket_edit(space, at);
     bool aside = i != all->blocker;
     if (!aside) waiter = at;
     ticket->state = WEIR_QUEUED;
     ticket->aside = aside;
     ticket->time = all->asks[i].place.flow;
-    weir_limiter_at(space, all->asks[i].limiter)->waiting += aside;
-    at = weir_group_next(space, at);
+    if (aside) weir_waiting_add(space, ticket, 1);
+    at = weir_group_next(space, at, &left);
   }
-  weir_ticket_join(port, &all->asks[all->blocker], waiter, timed, now, t);
+  weir_ticket_join(port, &all->asks[all->blocker], waiter, timed, cleared, now,
+                   t);
 }
 
 static bool any_timed(const weir_space *space, const gathering *all) {
@@ -222,22 +224,23 @@ static int acquire_several(const weir_port *port, const weir_limiter *limiters,
   return take_in(port, &all, verdict, now, t, out);
 }
 
-int weir_acquire_all(weir_port *port, const weir_limiter *limiters,
-                     const weir_request *requests, uint32_t count, uint64_t now,
-                     weir_ticket *out, weir_limiter *decider) {
+int weir_do_acquire_all(weir_port *port, const weir_limiter *limiters,
+                        const weir_request *requests, uint32_t count,
+                        uint64_t now, weir_ticket *out, weir_limiter *decider) {
   *out = 0;
   if (decider && count) *decider = limiters[0];
-  if (count == 1) return weir_acquire(port, limiters[0], requests, now, out);
+  if (count == 1) return weir_do_acquire(port, limiters[0], requests, now, out);
   return acquire_several(port, limiters, requests, count, now, out, decider);
 }
 
-int weir_peek_all(const weir_port *port, const weir_limiter *limiters,
-                  const weir_request *requests, uint32_t count, uint64_t now) {
+int weir_do_peek_all(const weir_port *port, const weir_limiter *limiters,
+                     const weir_request *requests, uint32_t count,
+                     uint64_t now) {
   const weir_space *space = port->space;
   gathering all;
   int error;
-  if (count == 1) return weir_peek(port, limiters[0], requests, now);
+  if (count == 1) return weir_do_peek(port, limiters[0], requests, now);
   error = gather(space, limiters, requests, count, now, &all);
   if (error) return error;
-  return judge_all(space, &all, now, weir_clock_at(&space->clock, now));
+  return judge_all(space, &all, now, weir_clock_at(&space->root->clock, now));
 }

@@ -18,20 +18,22 @@ typedef struct thing { /* a record as the core has them */
 
 typedef struct table {
   ledger books; /* the index's; the slab's memory is another matter */
-  weir_allocator memory;
+  weir_memory memory;
+  weir_index_head head;
   weir_slab slab;
   weir_index index;
 } table;
 
 static void table_open(table *t) {
   memset(t, 0, sizeof *t);
-  t->memory = ledger_allocator(&t->books);
-  weir_slab_init(&t->slab, sizeof(thing));
+  t->memory.allocator = ledger_allocator(&t->books);
+  weir_slab_init(&t->slab, &weir_memory_default, NULL, NULL, sizeof(thing));
+  weir_index_init(&t->index, &t->memory, NULL, &t->head);
 }
 
 static void table_close(table *t) {
-  weir_index_fini(&t->index, &t->memory);
-  weir_slab_fini(&t->slab, &weir_allocator_default);
+  weir_index_fini(&t->index);
+  weir_slab_fini(&t->slab);
   CHECK_EQ(t->books.live, 0);
   CHECK_EQ(t->books.wrong_sizes, 0);
 }
@@ -40,7 +42,7 @@ static void table_close(table *t) {
 static uint32_t new_record(table *t, uint32_t owner, weir_hash hash) {
   uint32_t record;
   thing *made;
-  CHECK(weir_slab_reserve(&t->slab, &weir_allocator_default));
+  CHECK(weir_slab_reserve(&t->slab));
   record = weir_slab_take(&t->slab);
   made = weir_slab_at(&t->slab, record);
   made->entry.hash = hash;
@@ -51,7 +53,7 @@ static uint32_t new_record(table *t, uint32_t owner, weir_hash hash) {
 
 static uint32_t add(table *t, uint32_t owner, weir_hash hash) {
   uint32_t record = new_record(t, owner, hash);
-  CHECK(weir_index_reserve(&t->index, &t->memory));
+  CHECK(weir_index_reserve(&t->index));
   weir_index_add(&t->index, &t->slab, record);
   return record;
 }
@@ -77,6 +79,10 @@ static uint32_t next_of(const table *t, uint32_t record) {
   return at->entry.record.next;
 }
 
+static const weir_bucket *bucket_at(const table *t, uint32_t at) {
+  return weir_array_at(&t->index.array, at);
+}
+
 /* What the buckets are like. */
 typedef struct shape {
   uint32_t records; /* in all buckets */
@@ -86,8 +92,8 @@ typedef struct shape {
 
 static shape shape_of(const table *t) {
   shape s = { 0, 0, 0 };
-  for (uint32_t i = 0; i < t->index.used; i++) {
-    const weir_bucket *bucket = &t->index.buckets[i];
+  for (uint32_t i = 0; i < t->head.used; i++) {
+    const weir_bucket *bucket = bucket_at(t, i);
     uint32_t length = 0, record = bucket->more;
     for (; record; record = next_of(t, record)) s.probes += ++length;
     s.probes += bucket->count;
@@ -104,11 +110,11 @@ TEST(nothing_is_found_in_an_empty_index) {
   table t;
   table_open(&t);
   CHECK_EQ(find(&t, 1, hash_of(1)), 0);
-  CHECK(weir_index_reserve(&t.index, &t.memory));
+  CHECK(weir_index_reserve(&t.index));
   CHECK_EQ(find(&t, 1, hash_of(1)), 0);
   drop(&t, add(&t, 1, hash_of(1)));
   CHECK_EQ(find(&t, 1, hash_of(1)), 0);
-  CHECK_EQ(t.index.count, 0);
+  CHECK_EQ(t.head.count, 0);
   table_close(&t);
 }
 
@@ -180,7 +186,7 @@ static void agree(check_place place, const table *t, naive model) {
         check_equal(place, "find", find(t, o, colliding(f, s)), model[o][f][s]);
         count += model[o][f][s] != 0;
       }
-  check_equal(place, "count", t->index.count, count);
+  check_equal(place, "count", t->head.count, count);
   check_equal(place, "records in buckets", shape_of(t).records, count);
 }
 
@@ -245,7 +251,7 @@ TEST(a_hundred_thousand_are_found_and_removed) {
     if (i != MANY / 2) continue;
     for (uint32_t j = 0; j < MANY; j++) CHECK_EQ(found(&t, j), records[j]);
   }
-  CHECK_EQ(t.index.count, 0);
+  CHECK_EQ(t.head.count, 0);
   CHECK_EQ(shape_of(&t).records, 0);
   table_close(&t);
 }
@@ -290,8 +296,8 @@ static uint32_t changed(const table *t, const weir_bucket *was,
                         uint32_t count) {
   uint32_t changes = 0;
   for (uint32_t i = 0; i < count; i++)
-    changes += t->index.buckets[i].count != was[i].count ||
-               t->index.buckets[i].more != was[i].more;
+    changes += bucket_at(t, i)->count != was[i].count ||
+               bucket_at(t, i)->more != was[i].more;
   return changes;
 }
 
@@ -302,10 +308,10 @@ TEST(adding_one_touches_two_buckets_at_most) {
   table t;
   table_open(&t);
   for (uint32_t i = 0; i < COUNT; i++) {
-    uint32_t used = t.index.used;
-    if (used) memcpy(was, t.index.buckets, used * sizeof was[0]);
+    uint32_t used = t.head.used;
+    if (used) memcpy(was, t.index.array.base, used * sizeof was[0]);
     add(&t, 1, hash_of(i));
-    CHECK(t.index.used - used <= 1);
+    CHECK(t.head.used - used <= 1);
     CHECK(changed(&t, was, used) <= 2);
   }
   table_close(&t);
@@ -316,8 +322,8 @@ TEST(a_bucket_for_five_records_and_not_much_memory_more) {
   table_open(&t);
   for (uint32_t i = 0; i < MANY; i++) {
     add(&t, 1, hash_of(i));
-    CHECK_EQ(t.index.used, (i + WEIR_INDEX_LOAD) / WEIR_INDEX_LOAD);
-    CHECK(t.books.live <= 192 + 20 * (size_t)t.index.count);
+    CHECK_EQ(t.head.used, (i + WEIR_INDEX_LOAD) / WEIR_INDEX_LOAD);
+    CHECK(t.books.live <= 192 + 20 * (size_t)t.head.count);
   }
   CHECK(t.books.calls < 30);
   table_close(&t);
@@ -334,7 +340,7 @@ TEST(records_that_come_and_go_need_no_memory) {
     add(&t, 1, hash_of(i + 100));
   }
   CHECK_EQ(t.books.calls, calls);
-  CHECK_EQ(t.index.used, 100 / WEIR_INDEX_LOAD);
+  CHECK_EQ(t.head.used, 100 / WEIR_INDEX_LOAD);
   table_close(&t);
 }
 
@@ -343,9 +349,9 @@ TEST(reserving_twice_is_reserving_once) {
   table_open(&t);
   for (uint32_t i = 0; i < 1000; i++) {
     unsigned calls;
-    CHECK(weir_index_reserve(&t.index, &t.memory));
+    CHECK(weir_index_reserve(&t.index));
     calls = t.books.calls;
-    CHECK(weir_index_reserve(&t.index, &t.memory));
+    CHECK(weir_index_reserve(&t.index));
     add(&t, 1, hash_of(i));
     CHECK_EQ(t.books.calls, calls);
   }
@@ -356,16 +362,17 @@ TEST(reserving_twice_is_reserving_once) {
 
 /* Asks for room while there is no memory; whether there was room anyway. */
 static bool reserve_without_memory(table *t) {
-  weir_index was = t->index;
+  weir_index_head was = t->head;
+  const unsigned char *buckets = t->index.array.base;
   bool fits;
   ledger_fail(&t->books, 1);
-  fits = weir_index_reserve(&t->index, &t->memory);
+  fits = weir_index_reserve(&t->index);
   ledger_recover(&t->books);
-  CHECK(t->index.buckets == was.buckets);
-  CHECK_EQ(t->index.capacity, was.capacity);
-  CHECK_EQ(t->index.used, was.used);
-  CHECK_EQ(t->index.mask, was.mask);
-  CHECK_EQ(t->index.count, was.count);
+  CHECK(t->index.array.base == buckets);
+  CHECK_EQ(t->head.capacity, was.capacity);
+  CHECK_EQ(t->head.used, was.used);
+  CHECK_EQ(t->head.mask, was.mask);
+  CHECK_EQ(t->head.count, was.count);
   return fits;
 }
 
@@ -389,7 +396,7 @@ TEST(a_reserved_add_needs_no_memory) {
   table_open(&t);
   add(&t, 1, hash_of(i++));
   while (reserve_without_memory(&t)) add(&t, 1, hash_of(i++));
-  CHECK_EQ(t.index.count, t.index.capacity * WEIR_INDEX_LOAD);
+  CHECK_EQ(t.head.count, t.head.capacity * WEIR_INDEX_LOAD);
   drop(&t, find(&t, 1, hash_of(0)));
   CHECK(reserve_without_memory(&t));
   add(&t, 1, hash_of(0));

@@ -275,8 +275,9 @@ TEST(every_power_of_two_and_its_neighbours_are_near) {
       uint64_t ns = ((uint64_t)1 << bit) + (uint64_t)off;
       if (ns >> 48) continue;
       histogram = (weir_histogram){ 0 };
-      for (int i = 0; i < 9; i++) weir_histogram_add(&histogram, ns);
-      weir_histogram_add(&histogram, UINT64_MAX);
+      for (int i = 0; i < 9; i++)
+        weir_histogram_add(&histogram, &weir_memory_default, ns);
+      weir_histogram_add(&histogram, &weir_memory_default, UINT64_MAX);
       weir_histogram_read(&histogram, &waits);
       CHECK(is_near(waits.p50, ns));
       CHECK(is_near(waits.p90, ns));
@@ -289,13 +290,13 @@ TEST(a_full_bucket_keeps_the_proportions) {
   static weir_histogram histogram;
   weir_wait_stats before, after;
   histogram.zeros = 1u << 20;
-  weir_histogram_add(&histogram, 10);
-  weir_histogram_add(&histogram, 1000000);
+  weir_histogram_add(&histogram, &weir_memory_default, 10);
+  weir_histogram_add(&histogram, &weir_memory_default, 1000000);
   histogram.counts[10] = UINT32_MAX;
   for (unsigned i = 32; i < WEIR_HISTOGRAM_BUCKETS; i++)
     if (histogram.counts[i]) histogram.counts[i] = UINT32_MAX / 4;
   weir_histogram_read(&histogram, &before);
-  weir_histogram_add(&histogram, 10);
+  weir_histogram_add(&histogram, &weir_memory_default, 10);
   CHECK_EQ(histogram.counts[10], UINT32_MAX / 2 + 1);
   weir_histogram_read(&histogram, &after);
   CHECK_EQ(after.p50, before.p50);
