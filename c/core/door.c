@@ -248,7 +248,7 @@ static bool hush(const weir_port *port) {
 static uint64_t advance(weir_port *port, bool hushed, uint64_t now) {
   uint64_t answer;
   WEIR_ENTER(port->space, port->index, WEIR_NEVER);
-  if (hushed) atomic_store_explicit(port->rung, 0, memory_order_relaxed);
+  if (hushed) weir_port_hushed(port);
   answer = weir_do_advance(port, now);
   leave(port->space);
   return answer;

@@ -16,6 +16,9 @@ void weir_space_init(weir_space *space);
 /* Ends a process' part in a shared space and frees what it has of it. */
 void weir_sharing_leave(weir_space *space);
 
+/* When to see who is alive; NEVER. */
+uint64_t weir_patrol_at(const weir_space *space);
+
 /* Whether it is time to see who is alive; if so, it will be again later. */
 bool weir_patrol_due(const weir_space *space, uint64_t now);
 

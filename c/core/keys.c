@@ -177,7 +177,7 @@ static bool reserve(weir_space *space, weir_limiter_record *limiter) {
 uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
                         const weir_hash *hash, const void *key, uint32_t size,
                         uint64_t t) {
-  weir_limiter_record *limiter = weir_limiter_edit(space, limiter_index);
+  weir_limiter_record *limiter = weir_limiter_fresh(space, limiter_index);
   weir_instance_record *instance;
   uint32_t index;
   t = latest(space, t);
@@ -191,7 +191,7 @@ uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
   instance->entry.hash = *hash;
   make_label(instance->label, key, size);
   weir_index_add(&space->keys, &space->instances, index);
-  limiter->keys++;
+  weir_limiter_edit(space, limiter_index)->keys++;
   return index;
 }
 

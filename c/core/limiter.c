@@ -167,6 +167,11 @@ static bool configure(weir_space *space, uint32_t index,
   return true;
 }
 
+/* Where others are to find it, a limiter needs a name. */
+static bool wants_names(const weir_space *space) {
+  return space->memory.commons && !space->memory.commons->sharing->nameless;
+}
+
 int weir_do_limiter_open(weir_space *space, const char *name,
                          const weir_config *config, uint64_t now,
                          weir_limiter *out) {
@@ -174,7 +179,7 @@ int weir_do_limiter_open(weir_space *space, const char *name,
   *out = 0;
   if (!name) name = "";
   if (weir_config_check(config) || strlen(name) > WEIR_NAME_MAX ||
-      (space->memory.commons && !*name))
+      (!*name && wants_names(space)))
     return WEIR_E_CONFIG;
   index = *name ? find_name(space, name) : 0;
   if (!index) index = new_limiter(space, name);
@@ -252,7 +257,7 @@ void weir_limiter_collect(weir_space *space, uint32_t index) {
   const weir_instance_record *instance =
       weir_instance_at(space, limiter->instance);
   if (limiter->refs || limiter->tickets) return;
-  if (space->memory.commons && !limiter->closed) return;
+  if (space->memory.commons && *limiter->name && !limiter->closed) return;
   weir_keys_free_all(space, index);
   weir_heap_fini(&limiter->idle, &space->heaps);
   if (instance->control) weir_slab_give(&space->controls, instance->control);

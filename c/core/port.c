@@ -126,10 +126,8 @@ uint64_t weir_do_deadline(const weir_port *port) {
   const weir_space *space = port->space;
   const weir_port_record *record = record_of(port);
   uint64_t first = first_of(space, &record->deadlines);
-  if (record->waiting && space->memory.commons &&
-      space->root->patrol_at < first)
-    return space->root->patrol_at;
-  return first;
+  uint64_t patrol = weir_patrol_at(space);
+  return record->waiting && patrol < first ? patrol : first;
 }
 
 void weir_port_expire(weir_space *space, uint32_t index, uint64_t now) {
@@ -138,6 +136,14 @@ void weir_port_expire(weir_space *space, uint32_t index, uint64_t now) {
     expire(space, deadlines, now);
     weir_step(space);
   }
+}
+
+void weir_port_hushed(const weir_port *port) {
+  weir_port_record *record = weir_port_fresh(port->space, port->index);
+  weir_keep(&port->space->memory, &record->waiting,
+            offsetof(weir_port_record, deadlines) -
+                offsetof(weir_port_record, waiting));
+  atomic_store_explicit(&record->rung, 0, memory_order_relaxed);
 }
 
 uint64_t weir_do_advance(weir_port *port, uint64_t now) {

@@ -29,6 +29,9 @@ void weir_port_clear(weir_space *space, uint32_t port, uint64_t now);
 /* Does what is due of a port. */
 void weir_port_expire(weir_space *space, uint32_t port, uint64_t now);
 
+/* The port's host has come. */
+void weir_port_hushed(const weir_port *port);
+
 /* Takes a READY ticket out of its port's ready list. */
 void weir_port_unready(weir_port *port, uint32_t ticket);
 

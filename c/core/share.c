@@ -156,14 +156,22 @@ void weir_ring_port(const weir_space *space, uint32_t port) {
   if (port == commons->acting ||
       atomic_load_explicit(&record->rung, memory_order_relaxed))
     return;
-  weir_note(commons, (unsigned char *)record + offsetof(weir_port_record, rung),
-            sizeof record->rung);
+  weir_note(commons, &record->waiting,
+            offsetof(weir_port_record, deadlines) -
+                offsetof(weir_port_record, waiting));
   atomic_store_explicit(&record->rung, 1, memory_order_release);
   if (commons->rings < WEIR_SHARED_PORTS)
     commons->ring[commons->rings++] = (uint16_t)port;
 }
 
 /* --- those who died ------------------------------------------------------- */
+
+uint64_t weir_patrol_at(const weir_space *space) {
+  const weir_commons *commons = commons_of(space);
+  return commons && commons->sharing->patrol_ns != WEIR_NEVER
+             ? space->root->patrol_at
+             : WEIR_NEVER;
+}
 
 bool weir_patrol_due(const weir_space *space, uint64_t now) {
   const weir_commons *commons = commons_of(space);

@@ -42,6 +42,7 @@ struct weir_sharing {
   uint64_t patrol_ns;     /* how often to see whether all are alive, while
                              somebody waits; WEIR_NEVER: not at all */
   uint32_t seat;          /* of this process: 1 to WEIR_SEATS - 1 */
+  bool nameless;          /* limiters need no name: in tests */
 
   /* --- the system --- */
   /* Takes the lock. 0; 1: from somebody who died with it; or WEIR_E_FORKED:

@@ -31,7 +31,7 @@ typedef struct weir_slab_head {
 typedef struct weir_slab {
   weir_array array;
   weir_slab_head *head;
-  weir_slab_head own; /* the head of one that is in no space */
+  weir_slab_head own;             /* the head of one that is in no space */
   const struct weir_heaps *heaps; /* the heaps its records can be in */
   size_t place; /* offset of their place there, a uint32_t; see heap.h */
 } weir_slab;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/record.h"
+#include "commons.h"
 
 /* --- the report ---------------------------------------------------------- */
 
@@ -98,7 +99,7 @@ static void begin(duel *d, choices *from) {
   d->tight = once_in(from, 6);
   d->broken = false;
   allocator = ledger_allocator(&d->memory);
-  d->space = weir_space_new(&allocator);
+  d->space = commons_space(&allocator);
   if (!d->space) abort();
 }
 

@@ -4,6 +4,7 @@
 */
 #include <string.h>
 
+#include "commons.h"
 #include "duel.h"
 
 /* Tells the model what only the engine can know: whether the allocator failed
@@ -310,6 +311,7 @@ static void op_open(duel *d) {
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
   };
   uint32_t at = (uint32_t)duel_arg(d, "name", choose(d->from, 6));
+  if (commons_shared()) at = 0; /* where named ones stay */
   weir_config config = duel_pick_config(d);
   weir_limiter limiter = 1;
   int answer;

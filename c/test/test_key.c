@@ -1,6 +1,7 @@
 /* test_key.c - keys: made by use, independent, and gone when nobody needs
 ** them, and only then. */
 #include "choices.h"
+#include "commons.h"
 #include "world.h"
 
 enum { T0 = WORLD_START, PER = 100 };
@@ -451,6 +452,7 @@ static void use_and_drop(world *w) {
 }
 
 TEST(a_limiter_that_is_dropped_leaves_no_keys_behind) {
+  OF_ONES_OWN("named limiters stay");
   world w;
   size_t live;
   world_open(&w, 1);

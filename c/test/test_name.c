@@ -1,6 +1,7 @@
 /* test_name.c - limiters that are found by name, and when they go. */
 #include <string.h>
 
+#include "commons.h"
 #include "world.h"
 
 /* Opens by name; answers the handle, 0 where `answer` is an error. */
@@ -97,6 +98,7 @@ TEST(a_bad_config_on_opening_again_changes_nothing) {
 }
 
 TEST(each_open_wants_one_drop) {
+  OF_ONES_OWN("named limiters stay");
   world w;
   weir_limiter limiter;
   world_open(&w, 1);

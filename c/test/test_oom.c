@@ -7,6 +7,7 @@
 */
 #include <limits.h>
 
+#include "commons.h"
 #include "world.h"
 
 enum { PORTS = 10, LIMITERS = 10, TICKETS = 30, PARKED = 5, KEYED = 20 };
@@ -29,7 +30,7 @@ static bool met_failure(script *s) {
 static void open_space(script *s) {
   weir_allocator allocator = ledger_allocator(&s->w.memory);
   for (;;) {
-    s->w.space = weir_space_new(&allocator);
+    s->w.space = commons_space(&allocator);
     if (!met_failure(s)) break;
     CHECK(s->w.space == NULL);
     CHECK_EQ(s->w.memory.live, 0);
@@ -192,6 +193,7 @@ static bool run(unsigned fail_first, unsigned fail_count) {
 }
 
 TEST(every_allocation_that_fails_is_told_and_changes_nothing) {
+  OF_ONES_OWN("memory comes in pages");
   for (unsigned count = 1; count <= 3; count++) {
     unsigned first = 1;
     while (run(first, count)) first++;
@@ -248,6 +250,7 @@ TEST(a_drain_without_memory_has_not_closed_the_limiter) {
 }
 
 TEST(only_asking_opening_and_attaching_need_memory) {
+  OF_ONES_OWN("memory comes in pages");
   weir_config config = { .concurrent = 2, .queue = 9, .timeout_ns = 100 };
   world w;
   weir_ticket held, waits, parked;

@@ -3,11 +3,13 @@
 
 #include <string.h>
 
+#include "commons.h"
+
 void world_open_with(world *w, weir_config config) {
   weir_allocator allocator;
   *w = (world){ .now = WORLD_START };
   allocator = ledger_allocator(&w->memory);
-  w->space = weir_space_new(&allocator);
+  w->space = commons_space(&allocator);
   w->port = weir_port_attach(w->space);
   CHECK(w->port != NULL);
   CHECK_EQ(weir_limiter_open(w->space, NULL, &config, w->now, &w->limiter), 0);
