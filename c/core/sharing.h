@@ -3,7 +3,8 @@
 **
 ** The engine keeps such a space's records in memory that others map as well.
 ** c/shared brings that memory, the lock around each call, and the news of who
-** is alive; the engine brings the rest. Nothing here is public.
+** is alive; the engine brings the rest. Nothing here is public: WEIR_API is for
+** c/shared, which is a library of its own.
 **
 ** THE MEMORY
 **   `state` and the regions lie in one mapping, at whatever address. A region
@@ -26,8 +27,8 @@
 #include <weir.h>
 
 enum {
-  WEIR_REGIONS = 10,      /* arrays of records in a space */
-  WEIR_SEATS = 1024,      /* processes that can share a space */
+  WEIR_REGIONS = 10,       /* arrays of records in a space */
+  WEIR_SEATS = 1024,       /* processes that can share a space */
   WEIR_SHARED_PORTS = 4095 /* ports that can be attached to a shared space */
 };
 
@@ -64,29 +65,32 @@ struct weir_sharing {
   void (*ring)(weir_sharing *sharing, uint32_t port);
   /* Makes a port's own descriptor unreadable again. */
   void (*hush)(weir_sharing *sharing, int fd);
-  /* Takes this process' seat away and frees what `sharing` has. */
-  void (*close)(weir_sharing *sharing);
+  /* Every weir_space_free calls it first. True: it was the last one that this
+  ** process wants; its seat is taken away, what `sharing` has is freed, and the
+  ** engine frees its own. False: it was opened more often, and the engine does
+  ** nothing. The lock is not held. */
+  bool (*close)(weir_sharing *sharing);
 };
 
 /* How many bytes of state a space has. */
-size_t weir_sharing_state(void);
+WEIR_API size_t weir_sharing_state(void);
 
 /* A number that is another one if the records have another layout. */
-uint64_t weir_sharing_layout(void);
+WEIR_API uint64_t weir_sharing_layout(void);
 
 /* A space in such memory. `fresh`: the memory is all zero, and `seed16` are 16
 ** random bytes. The lock is held. NULL: no memory, or, if not fresh, no room
 ** for what every space has. */
-weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
-                               const void *seed16);
+WEIR_API weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
+                                        const void *seed16);
 
 /* Undoes what a dead process had half done, if it had the lock. Whoever gets 1
 ** from `lock` outside of the engine has to call it, with the lock held. */
-void weir_sharing_mend(weir_space *space);
+WEIR_API void weir_sharing_mend(weir_space *space);
 
 /* Takes back what the processes of dead seats had, and vacates them; how many
 ** there were. The lock is held. */
-uint32_t weir_sharing_patrol(weir_space *space);
+WEIR_API uint32_t weir_sharing_patrol(weir_space *space);
 
 /* Counts for people; the lock is held. */
 typedef struct weir_sharing_counts {
@@ -94,6 +98,7 @@ typedef struct weir_sharing_counts {
   uint32_t ports, limiters, keys, tickets;
 } weir_sharing_counts;
 
-void weir_sharing_count(const weir_space *space, weir_sharing_counts *out);
+WEIR_API void weir_sharing_count(const weir_space *space,
+                                 weir_sharing_counts *out);
 
 #endif
