@@ -137,18 +137,21 @@ static bool furnish(weir_file *file, const weir_place *place) {
   return true;
 }
 
-bool weir_file_make(weir_file *file, const weir_place *place, uint64_t size,
-                    bool group, char *name32) {
+int weir_file_make(weir_file *file, const weir_place *place, uint64_t size,
+                   bool group, char *name32) {
   *file = WEIR_FILE_NONE;
   file->geometry = weir_geometry_of(size);
   file->group = group;
   file->fd = make_name(place->home, name32);
-  if (file->fd < 0)
-    return weir_refuse_errno(place, WEIR_FILE, "cannot be made");
-  if (furnish(file, place)) return true;
+  if (file->fd < 0) {
+    if (errno == ENOENT) return 0;
+    weir_refuse_errno(place, WEIR_FILE, "cannot be made");
+    return -1;
+  }
+  if (furnish(file, place)) return 1;
   unlinkat(place->home, name32, 0);
   weir_file_close(file);
-  return false;
+  return -1;
 }
 
 /* ENOENT: who was first has cleared up behind himself, and us with it. */

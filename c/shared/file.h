@@ -76,12 +76,13 @@ typedef struct weir_file {
 weir_geometry weir_geometry_of(uint64_t size);
 
 /* Makes a file under a name of its own, 32 bytes, and maps it; what it has is
-** zero but for the head. */
-bool weir_file_make(weir_file *file, const weir_place *place, uint64_t size,
-                    bool group, char *name32);
+** zero but for the head. 1; 0: the directory is being removed; -1: it says
+** why. */
+int weir_file_make(weir_file *file, const weir_place *place, uint64_t size,
+                   bool group, char *name32);
 
-/* Gives it its name, and takes the other one away. 1; 0: somebody was first;
-** -1: it says why. */
+/* Gives it its name, and takes the other one away. 1; 0: somebody was first, or
+** the directory is being removed; -1: it says why. */
 int weir_file_publish(const weir_place *place, const char *name);
 
 /* Opens what is there, checks and maps it. `fd`: the descriptor of it that the

@@ -86,8 +86,8 @@ static outcome make(opening *o) {
   char name[32];
   weir_file file;
   weir_member *member;
-  if (!weir_file_make(&file, &o->place, size, o->options.group, name))
-    return weir_place_stands(&o->place) ? FAILED : AGAIN;
+  int made = weir_file_make(&file, &o->place, size, o->options.group, name);
+  if (made != 1) return made ? FAILED : AGAIN;
   member = new_member(o, &file);
   if (member) return finish(o, member, name);
   unlinkat(o->place.home, name, 0);
