@@ -44,10 +44,13 @@ typedef struct weir_seat {
   uint32_t unused;
 } weir_seat;
 
+/* The lock has a cache line to itself. */
 typedef struct weir_header {
   weir_head head;
-  _Alignas(WEIR_LINE) _Atomic uint32_t lock;
-  _Alignas(WEIR_LINE) weir_seat seats[WEIR_SEATS];
+  unsigned char apart_above[2 * WEIR_LINE - sizeof(weir_head)];
+  _Atomic uint32_t lock;
+  unsigned char apart_below[WEIR_LINE - sizeof(uint32_t)];
+  weir_seat seats[WEIR_SEATS];
   _Atomic uint32_t bells[WEIR_SHARED_PORTS + 1]; /* how often a port's bell was
                                                     made anew */
 } weir_header;

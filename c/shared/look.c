@@ -12,7 +12,7 @@
 #include "member.h"
 #include "tidy.h"
 
-/* How long to wait for a process that stands still, for a look and to remove. */
+/* How long to wait for a process that stands still: to look, and to remove. */
 static const uint64_t glance = 200 * WEIR_MS, patience = 2000 * WEIR_MS;
 
 /* --- a look --------------------------------------------------------------- */

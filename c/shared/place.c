@@ -81,8 +81,11 @@ bool weir_place_is_name(const char *name) {
 static bool refuse_name(const weir_place *place, const char *name) {
   char shown[WEIR_SHARED_NAME_MAX + 2]; /* as much as is to be seen of it */
   size_t i = 0;
-  for (; name[i] && i < sizeof shown - 1; i++)
-    shown[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+  for (; i < sizeof shown - 1 && name[i]; i++) {
+    bool is_plain = name[i] >= ' ' && name[i] <= '~';
+    shown[i] = '?';
+    if (is_plain) shown[i] = name[i];
+  }
   shown[i] = '\0';
   return weir_refuse(place, NULL,
                      "\"%s\" is no name of a space: choose 1 to %d letters, "
@@ -236,7 +239,7 @@ weir_found weir_place_open_dir(weir_place *place, bool make, bool group) {
 
 weir_found weir_place_open_home(weir_place *place, const char *name, bool make,
                                 bool group) {
-  struct stat st;
+  struct stat st = { 0 };
   weir_found found;
   if (!weir_place_is_name(name)) {
     refuse_name(place, name);
