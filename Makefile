@@ -58,7 +58,7 @@ MODULE = $(BUILD)/lua/weir/core.so
 
 # A test is a program of its own; what they share are the other files.
 TEST_MAINS = $(wildcard c/test/test_*.c c/test/model.c)
-TEST_SHARED = $(filter-out $(TEST_MAINS) c/test/fake_engine.c,$(wildcard c/test/*.c))
+TEST_SHARED = $(filter-out $(TEST_MAINS),$(wildcard c/test/*.c))
 TESTS = $(call programs,$(TEST_MAINS))
 EXAMPLES = $(call programs,c/examples/*.c)
 FUZZERS = $(call programs,c/fuzz/*.c)
@@ -177,9 +177,6 @@ $(BUILD)/libweir-lua.so: $(BIND_O) $(HOST_A)
 # A program is one file of c/test, c/fuzz, c/bench or c/examples.
 $(BUILD)/test/%: $(BUILD)/obj/test/%.o $(BUILD)/libcheck.a $(HOST_A)
 	$(call link,,$(EVENT_LIBS))
-$(BUILD)/test/test_shared_%: $(BUILD)/obj/test/test_shared_%.o \
-    $(BUILD)/obj/test/fake_engine.o $(BUILD)/libcheck.a $(HOST_A)
-	$(call link,,-pthread)
 $(BUILD)/test/test_lua_%: $(BUILD)/obj/test/test_lua_%.o $(BUILD)/libcheck.a \
     $(BUILD)/libweir-lua.a $(HOST_A)
 	$(call link,,$(EVENT_LIBS) $(LUA_LIBS))

@@ -73,8 +73,11 @@ static bool commit_base(const weir_file *file, const weir_place *place) {
 }
 
 static bool map(weir_file *file, const weir_place *place) {
-  void *at = mmap(NULL, file->geometry.total, PROT_READ | PROT_WRITE,
-                  MAP_SHARED, file->fd, 0);
+  size_t length = (size_t)file->geometry.total;
+  void *at = MAP_FAILED;
+  errno = ENOMEM;
+  if (length == file->geometry.total)
+    at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
   if (at == MAP_FAILED)
     return weir_refuse_errno(place, WEIR_FILE, "cannot be mapped");
   file->header = at;

@@ -94,6 +94,13 @@ static outcome make(opening *o) {
   return FAILED;
 }
 
+/* Where nothing can be made, no directory is left, unless others use it. */
+static outcome make_or_leave(opening *o) {
+  outcome next = make(o);
+  if (next == FAILED) unlinkat(o->place.dir, o->name, AT_REMOVEDIR);
+  return next;
+}
+
 /* --- joining -------------------------------------------------------------- */
 
 /* What an earlier boot has left is nobody's: the next try makes it anew, as
@@ -169,7 +176,7 @@ static outcome find_file(opening *o) {
   struct stat st;
   weir_member *member;
   if (fstatat(o->place.home, WEIR_FILE, &st, AT_SYMLINK_NOFOLLOW)) {
-    if (errno == ENOENT && !o->options.existing) return make(o);
+    if (errno == ENOENT && !o->options.existing) return make_or_leave(o);
     weir_refuse(&o->place, WEIR_FILE,
                 "is not there: start first who makes it, or choose another "
                 "name or directory");

@@ -316,11 +316,14 @@ TEST(memory_comes_where_it_is_committed) {
 /* --- fork ----------------------------------------------------------------- */
 
 static weir_space *inherited;
+static weir_member *inherited_member;
 
 static void use_inherited(const crew_hand *boss, void *dir) {
   weir_member *old = member_of(dir), *own;
   weir_space *space;
-  CHECK(!old); /* it is none of the child's */
+  if (old) _exit(4); /* it is none of the child's */
+  old = inherited_member;
+  if (old->sharing.lock(&old->sharing) != WEIR_E_FORKED) _exit(5);
   space = open_in(dir);
   own = member_of(dir);
   if (space == inherited || !own || own->sharing.seat == 1) _exit(1);
@@ -342,7 +345,7 @@ TEST(a_child_has_a_seat_of_its_own) {
   crew_hand hand;
   crew_dir(dir);
   inherited = open_in(dir);
-  member = member_of(dir);
+  member = inherited_member = member_of(dir);
   hand = crew_hire(use_inherited, dir);
   CHECK_EQ(crew_hear(&hand), 'o');
   CHECK_EQ(info_of(dir).processes, 2);
@@ -377,6 +380,29 @@ TEST(what_a_child_does_with_its_heritage_is_nothing_to_its_parent) {
   CHECK_EQ(info_of(dir).processes, 2);
   crew_dismiss(&hand, SIGKILL);
   weir_space_free(inherited);
+  crew_clear(dir);
+}
+
+static void open_once(const crew_hand *boss, void *dir) {
+  weir_space *space = open_in(dir);
+  (void)boss;
+  if (!space) _exit(1);
+  weir_space_free(space);
+}
+
+/* A child does not inherit a registry that another thread has locked. */
+TEST(children_of_a_process_whose_threads_open) {
+  enum { CHILDREN = 40 };
+  char dir[CREW_PATH];
+  pthread_t thread;
+  crew_dir(dir);
+  pthread_create(&thread, NULL, open_often, dir);
+  for (int i = 0; i < CHILDREN; i++) {
+    crew_hand hand = crew_hire(open_once, dir);
+    CHECK(crew_dismiss(&hand, 0));
+  }
+  pthread_join(thread, NULL);
+  CHECK(!member_of(dir));
   crew_clear(dir);
 }
 
@@ -426,6 +452,34 @@ TEST(spaces_are_listed_by_name) {
   CHECK_EQ(weir_shared_list(dir, &cursor, &info), 0);
   for (int i = 0; i < 4; i++)
     if (i != 1) weir_space_free(spaces[i]);
+  crew_clear(dir);
+}
+
+static void stop_at_the_door(const crew_hand *boss, void *dir) {
+  weir_space *space = open_in(dir);
+  if (!space || !weir_door_take(&member_of(dir)->file, 0)) _exit(1);
+  crew_say(boss, 'd');
+  crew_hear(boss);
+}
+
+/* Who stands still at the door keeps nobody from looking and removing. */
+TEST(a_process_that_stands_still_is_looked_past) {
+  char dir[CREW_PATH], why[WEIR_WHY_MAX];
+  weir_shared_info info;
+  crew_hand hand;
+  uint64_t since = weir_clock();
+  crew_dir(dir);
+  hand = crew_hire(stop_at_the_door, dir);
+  CHECK_EQ(crew_hear(&hand), 'd');
+  kill(hand.pid, SIGSTOP);
+  info = info_of(dir);
+  CHECK_EQ(info.size, WEIR_SHARED_SIZE_MIN);
+  CHECK_EQ(info.processes, 1);
+  CHECK_EQ(info.used, 0);
+  CHECK_TEXT(info.why, "");
+  CHECK(weir_shared_remove("s", dir, true, why));
+  CHECK(weir_clock() - since < 5000 * WEIR_MS);
+  crew_dismiss(&hand, SIGKILL);
   crew_clear(dir);
 }
 

@@ -184,6 +184,7 @@ TEST(a_size_that_the_process_may_not_have) {
   limit.rlim_cur = 1 << 20;
   setrlimit(RLIMIT_FSIZE, &limit);
   refused(HERE, &s, "cannot be made");
+  CHECK_EQ(access(s.home, F_OK), -1);
   setrlimit(RLIMIT_FSIZE, &was);
   CHECK(opens(&s));
   site_close(&s);
