@@ -86,7 +86,7 @@ build = {
         "c/shared/tidy.c",
       },
       defines = { "_GNU_SOURCE", "_FILE_OFFSET_BITS=64" },
-      incdirs = { "c/include", "$(LIBEVENT_INCDIR)" },
+      incdirs = { "c/include", "c", "$(LIBEVENT_INCDIR)" },
       libdirs = { "$(LIBEVENT_LIBDIR)" },
       libraries = { "event_core", "event_extra" },
     },

@@ -28,12 +28,14 @@ typedef struct opening {
 
 typedef enum outcome { FAILED, AGAIN, DONE } outcome;
 
-/* Whether it failed because somebody took the place away. */
-static outcome failed(const opening *o) {
+/* Of a file that was there and could not be opened: whether that is because
+** somebody took it away meanwhile. */
+static outcome failed(const opening *o, const struct stat *was) {
   struct stat st;
   bool is_there =
       weir_place_stands(&o->place) &&
-      fstatat(o->place.home, WEIR_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0;
+      fstatat(o->place.home, WEIR_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+      st.st_dev == was->st_dev && st.st_ino == was->st_ino;
   return is_there ? FAILED : AGAIN;
 }
 
@@ -140,7 +142,8 @@ static outcome join(opening *o, const struct stat *st) {
   int fd = weir_registry_inherit(st->st_dev, st->st_ino);
   weir_file file;
   uint32_t pid;
-  if (!weir_file_open(&file, &o->place, fd, o->options.size)) return failed(o);
+  if (!weir_file_open(&file, &o->place, fd, o->options.size))
+    return failed(o, st);
   if (!weir_door_take(&file, patience)) {
     weir_refuse(&o->place, WEIR_FILE,
                 "another process has opened half of it for %d seconds: "
