@@ -43,6 +43,7 @@ struct weir_sharing {
   uint64_t patrol_ns;     /* how often to see whether all are alive, while
                              somebody waits; WEIR_NEVER: not at all */
   uint32_t seat;          /* of this process: 1 to WEIR_SEATS - 1 */
+  bool nameless;          /* limiters need no name: in tests */
 
   /* --- the system --- */
   /* Takes the lock. 0; 1: from somebody who died with it; or WEIR_E_FORKED:
@@ -52,8 +53,8 @@ struct weir_sharing {
   /* Makes sure that there is memory at these bytes of the mapping; false: there
   ** is none. The lock is held. */
   bool (*commit)(weir_sharing *sharing, void *at, size_t size);
-  /* Whether a seat's process lives. The lock is held. */
-  bool (*is_alive)(weir_sharing *sharing, uint32_t seat);
+  /* Whether a seat is that of a process that is dead. The lock is held. */
+  bool (*is_dead)(weir_sharing *sharing, uint32_t seat);
   /* A dead seat's belongings are gone: another process may have it. The lock is
   ** held. */
   void (*vacate)(weir_sharing *sharing, uint32_t seat);
@@ -65,10 +66,8 @@ struct weir_sharing {
   void (*ring)(weir_sharing *sharing, uint32_t port);
   /* Makes a port's own descriptor unreadable again. */
   void (*hush)(weir_sharing *sharing, int fd);
-  /* Every weir_space_free calls it first. True: it was the last one that this
-  ** process wants; its seat is taken away, what `sharing` has is freed, and the
-  ** engine frees its own. False: it was opened more often, and the engine does
-  ** nothing. The lock is not held. */
+  /* One open less of this process. If it was the last, takes its seat away and
+  ** frees what `sharing` has; whether it was. */
   bool (*close)(weir_sharing *sharing);
 };
 
@@ -82,15 +81,16 @@ WEIR_API uint64_t weir_sharing_layout(void);
 ** random bytes. The lock is held. NULL: no memory, or, if not fresh, no room
 ** for what every space has. */
 WEIR_API weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
-                                        const void *seed16);
+                               const void *seed16);
 
 /* Undoes what a dead process had half done, if it had the lock. Whoever gets 1
-** from `lock` outside of the engine has to call it, with the lock held. */
-WEIR_API void weir_sharing_mend(weir_space *space);
+** from `lock` outside of the engine has to call it, with the lock held. 0; -1:
+** the memory is damaged. */
+WEIR_API int weir_sharing_mend(weir_space *space);
 
 /* Takes back what the processes of dead seats had, and vacates them; how many
-** there were. The lock is held. */
-WEIR_API uint32_t weir_sharing_patrol(weir_space *space);
+** there were; -1: the memory is damaged. The lock is held. */
+WEIR_API int weir_sharing_patrol(weir_space *space);
 
 /* Counts for people; the lock is held. */
 typedef struct weir_sharing_counts {
@@ -98,7 +98,6 @@ typedef struct weir_sharing_counts {
   uint32_t ports, limiters, keys, tickets;
 } weir_sharing_counts;
 
-WEIR_API void weir_sharing_count(const weir_space *space,
-                                 weir_sharing_counts *out);
+WEIR_API void weir_sharing_count(const weir_space *space, weir_sharing_counts *out);
 
 #endif

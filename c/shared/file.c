@@ -69,7 +69,7 @@ bool weir_file_commit(const weir_file *file, uint64_t offset, uint64_t size) {
 /* The memory that everybody touches; a copy of a file may lack it. */
 static bool commit_base(const weir_file *file, const weir_place *place) {
   if (weir_file_commit(file, 0, file->geometry.regions)) return true;
-  return weir_refuse_errno(place, WEIR_FILE, "there is no memory for it");
+  return weir_place_refuse_errno(place, WEIR_FILE, "there is no memory for it");
 }
 
 static bool map(weir_file *file, const weir_place *place) {
@@ -79,7 +79,7 @@ static bool map(weir_file *file, const weir_place *place) {
   if (length == file->geometry.total)
     at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
   if (at == MAP_FAILED)
-    return weir_refuse_errno(place, WEIR_FILE, "cannot be mapped");
+    return weir_place_refuse_errno(place, WEIR_FILE, "cannot be mapped");
   file->header = at;
   return true;
 }
@@ -134,7 +134,7 @@ static bool furnish(weir_file *file, const weir_place *place) {
   if (!identify(file, &st) ||
       fchmod(file->fd, file->group ? OF_GROUP : OF_USER) ||
       !lengthen(file->fd, file->geometry.total))
-    return weir_refuse_errno(place, WEIR_FILE, "cannot be made");
+    return weir_place_refuse_errno(place, WEIR_FILE, "cannot be made");
   if (!commit_base(file, place) || !map(file, place)) return false;
   write_head(file);
   return true;
@@ -148,7 +148,7 @@ int weir_file_make(weir_file *file, const weir_place *place, uint64_t size,
   file->fd = make_name(place->home, name32);
   if (file->fd < 0) {
     if (errno == ENOENT) return 0;
-    weir_refuse_errno(place, WEIR_FILE, "cannot be made");
+    weir_place_refuse_errno(place, WEIR_FILE, "cannot be made");
     return -1;
   }
   if (furnish(file, place)) return 1;
@@ -165,14 +165,14 @@ int weir_file_publish(const weir_place *place, const char *name) {
   if (!failed) return 1;
   if (error == EEXIST || error == ENOENT) return 0;
   errno = error;
-  weir_refuse_errno(place, WEIR_FILE, "cannot be given its name");
+  weir_place_refuse_errno(place, WEIR_FILE, "cannot be given its name");
   return -1;
 }
 
 /* --- a file that is there ------------------------------------------------- */
 
 static bool refuse(const weir_place *place, const char *what) {
-  return weir_refuse(place, WEIR_FILE, "%s", what);
+  return weir_place_refuse(place, WEIR_FILE, "%s", what);
 }
 
 static bool is_trusted(const weir_place *place, const struct stat *st) {
@@ -193,13 +193,14 @@ int weir_file_open_any(const weir_place *place) {
     fd = openat(place->home, WEIR_FILE,
                 O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   }
-  if (fd < 0) weir_refuse_errno(place, WEIR_FILE, "cannot be opened");
+  if (fd < 0) weir_place_refuse_errno(place, WEIR_FILE, "cannot be opened");
   return fd;
 }
 
 static bool read_head(int fd, const weir_place *place, weir_head *head) {
   ssize_t got = pread(fd, head, sizeof *head, 0);
-  if (got < 0) return weir_refuse_errno(place, WEIR_FILE, "cannot be read");
+  if (got < 0)
+    return weir_place_refuse_errno(place, WEIR_FILE, "cannot be read");
   if (got != sizeof *head)
     return refuse(place, "is too short for a space: remove it");
   return true;
@@ -223,18 +224,20 @@ static bool is_whole(const weir_place *place, const weir_head *head,
       head->boot[WEIR_BOOT_MAX - 1])
     return refuse(place, "is damaged, its header does not fit: remove it");
   if ((uint64_t)length == g.total) return true;
-  return weir_refuse(place, WEIR_FILE,
-                     "has %llu bytes instead of %llu, as if cut off: remove it",
-                     (unsigned long long)length, (unsigned long long)g.total);
+  return weir_place_refuse(
+      place, WEIR_FILE,
+      "has %llu bytes instead of %llu, as if cut off: remove it",
+      (unsigned long long)length, (unsigned long long)g.total);
 }
 
 static bool is_as_asked(const weir_place *place, const weir_head *head,
                         uint64_t size) {
   if (!size || size == head->size) return true;
-  return weir_refuse(place, WEIR_FILE,
-                     "its size is %llu, not %llu: ask for that size or none, "
-                     "or stop who uses it and remove it",
-                     (unsigned long long)head->size, (unsigned long long)size);
+  return weir_place_refuse(
+      place, WEIR_FILE,
+      "its size is %llu, not %llu: ask for that size or none, "
+      "or stop who uses it and remove it",
+      (unsigned long long)head->size, (unsigned long long)size);
 }
 
 static bool is_its_groups(const weir_place *place, const weir_head *head,
@@ -254,7 +257,7 @@ static bool check(weir_file *file, const weir_place *place, uint64_t size) {
   weir_head head;
   struct stat st;
   if (!identify(file, &st))
-    return weir_refuse_errno(place, WEIR_FILE, "cannot be looked at");
+    return weir_place_refuse_errno(place, WEIR_FILE, "cannot be looked at");
   if (!is_trusted(place, &st) || !read_head(file->fd, place, &head) ||
       !is_of_this_version(place, &head) ||
       !is_whole(place, &head, st.st_size) ||

@@ -114,7 +114,7 @@ static bool swap(const weir_lock *lock, uint32_t from, uint32_t to) {
 ** that others wait for. */
 int weir_lock_wait(const weir_lock *lock, uint64_t wait_ns) {
   uint32_t mine = lock->mine | WEIR_LOCK_WAITED_FOR, word, awaited;
-  uint64_t nap = first_sleep, since = weir_clock();
+  uint64_t nap = first_sleep, since = weir_seats_now();
   if (spin(lock)) return 0;
   for (;;) {
     word = atomic_load_explicit(lock->word, memory_order_acquire);
@@ -124,7 +124,7 @@ int weir_lock_wait(const weir_lock *lock, uint64_t wait_ns) {
       continue;
     }
     if (word != awaited && !swap(lock, word, awaited)) continue;
-    if (wait_ns != WEIR_NEVER && weir_clock() - since >= wait_ns)
+    if (wait_ns != WEIR_NEVER && weir_seats_now() - since >= wait_ns)
       return WEIR_LOCK_BUSY;
     if (!sleep_on(lock, awaited, nap)) continue;
     if (is_owned_by_dead(lock, awaited) && swap(lock, awaited, mine)) return 1;

@@ -22,8 +22,8 @@ static void count(const weir_member *member, weir_shared_info *out) {
   weir_sharing_counts counts = { 0 };
   int got = weir_lock_wait(&member->lock, glance);
   if (got == WEIR_LOCK_BUSY) return;
-  if (got == 1) weir_sharing_mend(member->space);
-  weir_sharing_count(member->space, &counts);
+  if (got == 0 || weir_sharing_mend(member->space) == 0)
+    weir_sharing_count(member->space, &counts);
   weir_lock_give(&member->lock);
   out->used = counts.bytes;
   out->ports = counts.ports;
@@ -69,7 +69,7 @@ static void describe(weir_place *place, const char *name,
   memcpy(out->name, name, strlen(name) + 1);
   if (weir_place_open_home(place, name, false, false) != WEIR_THERE) return;
   if (fstatat(place->home, WEIR_FILE, &st, AT_SYMLINK_NOFOLLOW)) {
-    weir_refuse(place, NULL, "there is no space in it: remove it");
+    weir_place_refuse(place, NULL, "there is no space in it: remove it");
     return;
   }
   member = weir_registry_find(st.st_dev, st.st_ino);
@@ -88,7 +88,7 @@ static int list(weir_place *place, uint32_t *cursor, weir_shared_info *out) {
   if (found != WEIR_THERE) return found == WEIR_ABSENT ? 0 : -1;
   count = weir_tidy_names(place->dir, &names);
   if (count < 0) {
-    weir_refuse_errno(place, NULL, "cannot be read");
+    weir_place_refuse_errno(place, NULL, "cannot be read");
     return -1;
   }
   left = *cursor < (uint32_t)count;
@@ -114,14 +114,14 @@ int weir_shared_list(const char *dir, uint32_t *cursor, weir_shared_info *out) {
 /* Files first, so that who waits at the door finds them gone. */
 static bool clear(const weir_place *place) {
   if (unlinkat(place->home, WEIR_FILE, 0) && errno != ENOENT)
-    return weir_refuse_errno(place, WEIR_FILE, "cannot be removed");
+    return weir_place_refuse_errno(place, WEIR_FILE, "cannot be removed");
   weir_tidy_remains(place->dir, place->name, place->home);
   return true;
 }
 
 static bool hide(const weir_place *place) {
   return weir_tidy_hide(place) ||
-         weir_refuse_errno(place, NULL, "cannot be moved away");
+         weir_place_refuse_errno(place, NULL, "cannot be moved away");
 }
 
 /* `ours`: this process has it open. The file may be no space. */
@@ -131,10 +131,11 @@ static bool remove_file(const weir_place *place, const weir_file *file,
   bool door = weir_door_take(file, force ? glance : patience);
   bool used = weir_seats_other(file->fd, &pid), removed;
   if (used && !force)
-    removed = weir_refuse(place, WEIR_FILE,
-                          "process %u uses it: stop it, or use force", pid);
+    removed = weir_place_refuse(
+        place, WEIR_FILE, "process %u uses it: stop it, or use force", pid);
   else if (!door && !force)
-    removed = weir_refuse(place, WEIR_FILE,
+    removed =
+        weir_place_refuse(place, WEIR_FILE,
                           "a process is about to open it and does not go on: "
                           "stop it, or use force");
   else

@@ -86,8 +86,8 @@ static bool on_commit(weir_sharing *sharing, void *at, size_t size) {
   return begin >= base && weir_file_commit(file, begin - base, size);
 }
 
-static bool on_is_alive(weir_sharing *sharing, uint32_t seat) {
-  return weir_seats_lives(&of(sharing)->seats, seat);
+static bool on_is_dead(weir_sharing *sharing, uint32_t seat) {
+  return weir_seats_is_dead(&of(sharing)->seats, seat);
 }
 
 static void on_vacate(weir_sharing *sharing, uint32_t seat) {
@@ -168,7 +168,7 @@ static void fill_in(weir_member *member) {
     .lock = on_lock,
     .unlock = on_unlock,
     .commit = on_commit,
-    .is_alive = on_is_alive,
+    .is_dead = on_is_dead,
     .vacate = on_vacate,
     .hang_bell = on_hang_bell,
     .unhang_bell = on_unhang_bell,
@@ -190,25 +190,16 @@ weir_member *weir_member_new(const weir_file *file, const weir_place *place) {
   weir_member *member = calloc(1, sizeof *member);
   weir_file left = *file;
   if (!member) {
-    weir_refuse_errno(place, NULL, "no memory for it");
+    weir_place_refuse_errno(place, NULL, "no memory for it");
     weir_file_close(&left);
     return NULL;
   }
   member->file = *file;
   fill_in(member);
   if (equip(member, place)) return member;
-  weir_refuse_errno(place, NULL, "cannot be joined");
+  weir_place_refuse_errno(place, NULL, "cannot be joined");
   drop(member);
   return NULL;
-}
-
-/* Who was dead before the engine looked has nothing there any more when it is
-** done; whoever dies meanwhile keeps the seat until the next time. */
-static void clear_up(weir_member *member) {
-  weir_dead dead;
-  weir_seats_note_dead(&member->seats, &dead);
-  weir_sharing_patrol(member->space);
-  weir_seats_clear(&member->seats, &dead);
 }
 
 static void take_seat(weir_member *member) {
@@ -220,12 +211,14 @@ static bool make_space(weir_member *member, const weir_place *place,
                        bool fresh) {
   unsigned char seed[16];
   if (getrandom(seed, sizeof seed, 0) != sizeof seed)
-    return weir_refuse_errno(place, WEIR_FILE, "there are no random numbers");
+    return weir_place_refuse_errno(place, WEIR_FILE,
+                                   "there are no random numbers");
   member->space = weir_sharing_space(&member->sharing, fresh, seed);
   if (member->space) return true;
-  return weir_refuse(place, WEIR_FILE,
-                     "there is no memory for it, or it is damaged: free some, "
-                     "or stop who uses it and remove it");
+  return weir_place_refuse(
+      place, WEIR_FILE,
+      "there is no memory for it, or it is damaged: free some, "
+      "or stop who uses it and remove it");
 }
 
 /* With the lock. It takes a seat before the dead are cleared away where it can,
@@ -237,21 +230,25 @@ static bool settle(weir_member *member, const weir_place *place, bool fresh,
     weir_seats_return(&member->seats);
     return false;
   }
-  if (from_dead) weir_sharing_mend(member->space);
-  clear_up(member);
+  if ((from_dead && weir_sharing_mend(member->space)) ||
+      weir_sharing_patrol(member->space) < 0)
+    return weir_place_refuse(place, WEIR_FILE,
+                             "is damaged: stop who uses it and remove it");
   take_seat(member);
   if (member->sharing.seat) return true;
-  return weir_refuse(place, WEIR_FILE,
-                     "%d processes share it, there is room for no more: stop "
-                     "one, or choose another name",
-                     WEIR_SEATS - 1);
+  return weir_place_refuse(
+      place, WEIR_FILE,
+      "%d processes share it, there is room for no more: stop "
+      "one, or choose another name",
+      WEIR_SEATS - 1);
 }
 
 static weir_joined busy(const weir_member *member, const weir_place *place) {
-  weir_refuse(place, WEIR_FILE,
-              "process %u has locked it and does not go on: continue or stop "
-              "that process",
-              weir_lock_owner(&member->lock));
+  weir_place_refuse(
+      place, WEIR_FILE,
+      "process %u has locked it and does not go on: continue or stop "
+      "that process",
+      weir_lock_owner(&member->lock));
   return WEIR_BUSY;
 }
 

@@ -23,8 +23,8 @@ enum {
 
 /* --- sentences ------------------------------------------------------------ */
 
-bool weir_refuse(const weir_place *place, const char *leaf, const char *format,
-                 ...) {
+bool weir_place_refuse(const weir_place *place, const char *leaf,
+                       const char *format, ...) {
   va_list arguments;
   int used;
   if (!place->why) return false;
@@ -55,11 +55,11 @@ static const char *advice(int error) {
   }
 }
 
-bool weir_refuse_errno(const weir_place *place, const char *leaf,
-                       const char *what) {
+bool weir_place_refuse_errno(const weir_place *place, const char *leaf,
+                             const char *what) {
   int error = errno;
-  return weir_refuse(place, leaf, "%s (%s): %s", what, strerror(error),
-                     advice(error));
+  return weir_place_refuse(place, leaf, "%s (%s): %s", what, strerror(error),
+                           advice(error));
 }
 
 /* --- names ---------------------------------------------------------------- */
@@ -87,10 +87,11 @@ static bool refuse_name(const weir_place *place, const char *name) {
     if (is_plain) shown[i] = name[i];
   }
   shown[i] = '\0';
-  return weir_refuse(place, NULL,
-                     "\"%s\" is no name of a space: choose 1 to %d letters, "
-                     "digits, \"_\", \"-\" and \".\", the first no \".\"",
-                     shown, WEIR_SHARED_NAME_MAX);
+  return weir_place_refuse(
+      place, NULL,
+      "\"%s\" is no name of a space: choose 1 to %d letters, "
+      "digits, \"_\", \"-\" and \".\", the first no \".\"",
+      shown, WEIR_SHARED_NAME_MAX);
 }
 
 /* Behind a slash at its end a symbolic link would be followed. */
@@ -112,10 +113,10 @@ bool weir_place_init(weir_place *place, const char *dir, char *why) {
     return true;
   }
   if (strlen(dir) >= sizeof place->path)
-    return weir_refuse(place, NULL,
-                       "\"%.60s...\" is too long: choose a "
-                       "directory of less than %d bytes",
-                       dir, WEIR_PATH_MAX);
+    return weir_place_refuse(place, NULL,
+                             "\"%.60s...\" is too long: choose a "
+                             "directory of less than %d bytes",
+                             dir, WEIR_PATH_MAX);
   memcpy(place->path, dir, strlen(dir) + 1);
   trim(place->path);
   return true;
@@ -143,20 +144,23 @@ static bool is_for_us(const weir_place *place, const struct stat *st) {
 static bool trusts_dir(const weir_place *place, const struct stat *st) {
   unsigned mode = st->st_mode & BITS;
   if (mode & OTHERS_WRITE)
-    return weir_refuse(place, NULL,
-                       "everybody can write to it (mode %04o): make it 0700, "
-                       "or choose another directory",
-                       mode);
+    return weir_place_refuse(
+        place, NULL,
+        "everybody can write to it (mode %04o): make it 0700, "
+        "or choose another directory",
+        mode);
   if ((mode & GROUP_WRITES) && mode != OF_GROUP)
-    return weir_refuse(place, NULL,
-                       "its group can write to it (mode %04o): make it 0700, "
-                       "or 0770 if the group is meant to",
-                       mode);
+    return weir_place_refuse(
+        place, NULL,
+        "its group can write to it (mode %04o): make it 0700, "
+        "or 0770 if the group is meant to",
+        mode);
   if (is_of_us(st->st_uid) || is_for_us(place, st)) return true;
-  return weir_refuse(place, NULL,
-                     "belongs to user %lu, not to user %lu: choose another "
-                     "directory",
-                     (unsigned long)st->st_uid, (unsigned long)geteuid());
+  return weir_place_refuse(
+      place, NULL,
+      "belongs to user %lu, not to user %lu: choose another "
+      "directory",
+      (unsigned long)st->st_uid, (unsigned long)geteuid());
 }
 
 /* In a group's directory each of the group can replace each file. */
@@ -165,14 +169,15 @@ bool weir_place_trusts(const weir_place *place, const char *leaf,
   unsigned mode = st->st_mode & BITS;
   bool is_groups = place->of_group && st->st_gid == place->group;
   if (mode & OTHERS_WRITE)
-    return weir_refuse(place, leaf,
-                       "everybody can write to it (mode %04o): make it 0600",
-                       mode);
+    return weir_place_refuse(
+        place, leaf, "everybody can write to it (mode %04o): make it 0600",
+        mode);
   if (is_of_us(st->st_uid) || is_groups) return true;
-  return weir_refuse(place, leaf,
-                     "belongs to user %lu, not to user %lu: choose another "
-                     "name or directory",
-                     (unsigned long)st->st_uid, (unsigned long)geteuid());
+  return weir_place_refuse(
+      place, leaf,
+      "belongs to user %lu, not to user %lu: choose another "
+      "name or directory",
+      (unsigned long)st->st_uid, (unsigned long)geteuid());
 }
 
 /* --- opening -------------------------------------------------------------- */
@@ -202,19 +207,20 @@ static weir_found cannot_open(const weir_place *place, int at, const char *path,
   int error = errno;
   bool absent = error == ENOENT;
   if (absent && !make)
-    weir_refuse(place, NULL,
-                "is not there: make it first, or choose another name or "
-                "directory");
+    weir_place_refuse(place, NULL,
+                      "is not there: make it first, or choose another name or "
+                      "directory");
   else if (is_link(at, path))
-    weir_refuse(place, NULL,
-                "is a symbolic link: remove it, or name the directory itself");
+    weir_place_refuse(
+        place, NULL,
+        "is a symbolic link: remove it, or name the directory itself");
   else if (error == ENOTDIR)
-    weir_refuse(place, NULL,
-                "is no directory: remove it, or choose another one");
+    weir_place_refuse(place, NULL,
+                      "is no directory: remove it, or choose another one");
   else {
     errno = error;
-    weir_refuse_errno(place, NULL,
-                      make ? "cannot be made" : "cannot be opened");
+    weir_place_refuse_errno(place, NULL,
+                            make ? "cannot be made" : "cannot be opened");
   }
   return absent ? WEIR_ABSENT : WEIR_REFUSED;
 }

@@ -65,11 +65,12 @@ bool weir_place_trusts(const weir_place *place, const char *leaf,
 
 /* Says what is wrong with DIR, DIR/NAME or, leaf not NULL, a file in it;
 ** answers false. */
-bool weir_refuse(const weir_place *place, const char *leaf, const char *format,
-                 ...) __attribute__((format(printf, 3, 4)));
+bool weir_place_refuse(const weir_place *place, const char *leaf,
+                       const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Likewise about a call that failed, from errno. */
-bool weir_refuse_errno(const weir_place *place, const char *leaf,
-                       const char *what);
+bool weir_place_refuse_errno(const weir_place *place, const char *leaf,
+                             const char *what);
 
 #endif

@@ -15,13 +15,13 @@ static const off_t base = (off_t)1 << 50;
 
 /* --- time ----------------------------------------------------------------- */
 
-uint64_t weir_clock(void) {
+uint64_t weir_seats_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-void weir_nap(uint64_t ns) {
+void weir_seats_nap(uint64_t ns) {
   struct timespec t;
   t.tv_sec = (time_t)(ns / NS_PER_S);
   t.tv_nsec = (long)(ns % NS_PER_S);
@@ -72,11 +72,11 @@ static bool is_ours(const weir_file *file) {
 /* It asks again and again rather than wait in the kernel, where a process that
 ** was stopped at the door would keep all others for ever, unheard. */
 bool weir_door_take(const weir_file *file, uint64_t wait_ns) {
-  uint64_t since = weir_clock(), pause = WEIR_MS / 20;
+  uint64_t since = weir_seats_now(), pause = WEIR_MS / 20;
   while (!take_byte(file->fd, JANITOR)) {
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) return false;
-    if (weir_clock() - since >= wait_ns) return false;
-    weir_nap(pause);
+    if (weir_seats_now() - since >= wait_ns) return false;
+    weir_seats_nap(pause);
     if (pause < 4 * WEIR_MS) pause *= 2;
   }
   return true;
@@ -132,10 +132,17 @@ bool weir_seats_is_held(const weir_seats *seats, uint32_t seat) {
   return is_held(seats->file->fd, seat, 1, NULL) || !is_ours(seats->file);
 }
 
+static bool is_somebodys(const weir_seats *seats, uint32_t seat) {
+  return seat > 0 && seat < WEIR_SEATS && is_used(seats, seat);
+}
+
 bool weir_seats_lives(const weir_seats *seats, uint32_t seat) {
-  if (seat == 0 || seat >= WEIR_SEATS || !is_used(seats, seat)) return false;
-  if (seat == seats->own) return true;
-  return weir_seats_is_held(seats, seat);
+  return is_somebodys(seats, seat) &&
+         (seat == seats->own || weir_seats_is_held(seats, seat));
+}
+
+bool weir_seats_is_dead(const weir_seats *seats, uint32_t seat) {
+  return is_somebodys(seats, seat) && !weir_seats_lives(seats, seat);
 }
 
 void weir_seats_vacate(const weir_seats *seats, uint32_t seat) {
@@ -143,26 +150,12 @@ void weir_seats_vacate(const weir_seats *seats, uint32_t seat) {
   atomic_store_explicit(&seat_at(seats, seat)->used, 0, memory_order_relaxed);
 }
 
-/* --- the dead ------------------------------------------------------------- */
-
-void weir_seats_note_dead(const weir_seats *seats, weir_dead *dead) {
-  for (uint32_t seat = 1; seat < WEIR_SEATS; seat++) {
-    dead->was[seat] = is_used(seats, seat) && !weir_seats_lives(seats, seat);
-    dead->generations[seat] = weir_seats_generation(seats, seat);
-  }
-}
-
-void weir_seats_clear(const weir_seats *seats, const weir_dead *dead) {
-  for (uint32_t seat = 1; seat < WEIR_SEATS; seat++)
-    if (dead->was[seat] &&
-        dead->generations[seat] == weir_seats_generation(seats, seat))
-      weir_seats_vacate(seats, seat);
-}
+/* --- others --------------------------------------------------------------- */
 
 uint32_t weir_seats_count(const weir_seats *seats) {
   uint32_t count = 0;
   for (uint32_t seat = 1; seat < WEIR_SEATS; seat++)
-    count += is_used(seats, seat) && weir_seats_lives(seats, seat);
+    count += weir_seats_lives(seats, seat);
   return count;
 }
 

@@ -29,14 +29,8 @@ typedef struct weir_seats {
   uint32_t own;          /* 0: none yet */
 } weir_seats;
 
-/* Those that were dead at some time; what they had can be cleared away. */
-typedef struct weir_dead {
-  uint32_t generations[WEIR_SEATS]; /* of each that was */
-  bool was[WEIR_SEATS];
-} weir_dead;
-
-uint64_t weir_clock(void); /* CLOCK_MONOTONIC, ns */
-void weir_nap(uint64_t ns);
+uint64_t weir_seats_now(void); /* CLOCK_MONOTONIC, ns */
+void weir_seats_nap(uint64_t ns);
 
 /* Takes the door; false: somebody else had it all the time. No two threads of a
 ** process ask at once. */
@@ -53,19 +47,17 @@ uint32_t weir_seats_take(weir_seats *seats);
 /* Gives the own seat back, before anything was had there. Likewise. */
 void weir_seats_return(weir_seats *seats);
 
-/* Whether a seat's process lives, as far as is known. */
+/* Whether a seat is somebody's who lives, as far as is known; who is dead. It
+** is free again only when the engine has cleared it and vacates it, so that
+** nobody sits down on what another has left. */
 bool weir_seats_lives(const weir_seats *seats, uint32_t seat);
+bool weir_seats_is_dead(const weir_seats *seats, uint32_t seat);
 
 /* Whether another process sits there, or cannot be told not to. */
 bool weir_seats_is_held(const weir_seats *seats, uint32_t seat);
 
 /* A seat is free again. The space is locked. */
 void weir_seats_vacate(const weir_seats *seats, uint32_t seat);
-
-/* Whose seats are to be cleared; and those that are still somebody's are free
-** then. The space is locked and the door is ours, all the time between. */
-void weir_seats_note_dead(const weir_seats *seats, weir_dead *dead);
-void weir_seats_clear(const weir_seats *seats, const weir_dead *dead);
 
 /* How many live. */
 uint32_t weir_seats_count(const weir_seats *seats);

@@ -111,12 +111,14 @@ static outcome replace(opening *o, weir_file *file) {
   uint32_t pid;
   outcome next = FAILED;
   if (weir_seats_other(file->fd, &pid))
-    weir_refuse(&o->place, WEIR_FILE,
-                "another machine uses it: choose a directory of this one");
+    weir_place_refuse(
+        &o->place, WEIR_FILE,
+        "another machine uses it: choose a directory of this one");
   else if (o->options.existing)
-    weir_refuse(&o->place, WEIR_FILE,
-                "is from before the system was started: start first who makes "
-                "it");
+    weir_place_refuse(
+        &o->place, WEIR_FILE,
+        "is from before the system was started: start first who makes "
+        "it");
   else {
     o->options.size = file->geometry.size;
     unlinkat(o->place.home, WEIR_FILE, 0);
@@ -145,10 +147,10 @@ static outcome join(opening *o, const struct stat *st) {
   if (!weir_file_open(&file, &o->place, fd, o->options.size))
     return failed(o, st);
   if (!weir_door_take(&file, patience)) {
-    weir_refuse(&o->place, WEIR_FILE,
-                "another process has opened half of it for %d seconds: "
-                "continue or stop that process",
-                PATIENCE_S);
+    weir_place_refuse(&o->place, WEIR_FILE,
+                      "another process has opened half of it for %d seconds: "
+                      "continue or stop that process",
+                      PATIENCE_S);
     weir_file_close(&file);
     return FAILED;
   }
@@ -165,9 +167,10 @@ static outcome join(opening *o, const struct stat *st) {
 static outcome open_again(opening *o, weir_member *member) {
   uint64_t size = member->file.geometry.size;
   if (o->options.size && o->options.size != size) {
-    weir_refuse(&o->place, WEIR_FILE,
-                "its size is %llu, not %llu: ask for that size or none",
-                (unsigned long long)size, (unsigned long long)o->options.size);
+    weir_place_refuse(&o->place, WEIR_FILE,
+                      "its size is %llu, not %llu: ask for that size or none",
+                      (unsigned long long)size,
+                      (unsigned long long)o->options.size);
     return FAILED;
   }
   member->opens++;
@@ -180,9 +183,10 @@ static outcome find_file(opening *o) {
   weir_member *member;
   if (fstatat(o->place.home, WEIR_FILE, &st, AT_SYMLINK_NOFOLLOW)) {
     if (errno == ENOENT && !o->options.existing) return make_or_leave(o);
-    weir_refuse(&o->place, WEIR_FILE,
-                "is not there: start first who makes it, or choose another "
-                "name or directory");
+    weir_place_refuse(
+        &o->place, WEIR_FILE,
+        "is not there: start first who makes it, or choose another "
+        "name or directory");
     return FAILED;
   }
   member = weir_registry_find(st.st_dev, st.st_ino);
@@ -204,7 +208,7 @@ static bool is_possible(const opening *o) {
   uint64_t size = o->options.size;
   if (!size || (size >= WEIR_SHARED_SIZE_MIN && size <= WEIR_SHARED_SIZE_MAX))
     return true;
-  return weir_refuse(
+  return weir_place_refuse(
       &o->place, NULL, "a size of %llu is not possible: choose %llu to %llu",
       (unsigned long long)size, (unsigned long long)WEIR_SHARED_SIZE_MIN,
       (unsigned long long)WEIR_SHARED_SIZE_MAX);
@@ -217,9 +221,9 @@ static void try_to_open(opening *o) {
     weir_place_close(&o->place);
   }
   if (next == AGAIN)
-    weir_refuse(&o->place, NULL,
-                "is removed as soon as it is made: find out "
-                "who does it");
+    weir_place_refuse(&o->place, NULL,
+                      "is removed as soon as it is made: find out "
+                      "who does it");
 }
 
 weir_space *weir_shared_open(const char *name,

@@ -185,7 +185,7 @@ TEST(killed_at_any_instant) {
   numbers = desk_numbers(&d);
   for (int i = 0; i < HANDS; i++) hands[i] = crew_hire(count_for_ever, dir);
   for (int i = 0; i < KILLS; i++) {
-    weir_nap(choose(&from, 2000000));
+    weir_seats_nap(choose(&from, 2000000));
     crew_dismiss(&hands[i % HANDS], SIGKILL);
     hands[i % HANDS] = crew_hire(count_for_ever, dir);
   }

@@ -147,7 +147,7 @@ TEST(making_and_removing_at_random) {
   for (int i = 0; i < HANDS; i++) hands[i] = crew_hire(come_and_go, dir);
   for (int i = 0; i < KILLS; i++) {
     int status = 0;
-    weir_nap(3 * WEIR_MS);
+    weir_seats_nap(3 * WEIR_MS);
     CHECK_EQ(waitpid(hands[i % HANDS].pid, &status, WNOHANG), 0);
     crew_dismiss(&hands[i % HANDS], SIGKILL);
     hands[i % HANDS] = crew_hire(come_and_go, dir);
@@ -467,7 +467,7 @@ TEST(a_process_that_stands_still_is_looked_past) {
   char dir[CREW_PATH], why[WEIR_WHY_MAX];
   weir_shared_info info;
   crew_hand hand;
-  uint64_t since = weir_clock();
+  uint64_t since = weir_seats_now();
   crew_dir(dir);
   hand = crew_hire(stop_at_the_door, dir);
   CHECK_EQ(crew_hear(&hand), 'd');
@@ -478,7 +478,7 @@ TEST(a_process_that_stands_still_is_looked_past) {
   CHECK_EQ(info.used, 0);
   CHECK_TEXT(info.why, "");
   CHECK(weir_shared_remove("s", dir, true, why));
-  CHECK(weir_clock() - since < 5000 * WEIR_MS);
+  CHECK(weir_seats_now() - since < 5000 * WEIR_MS);
   crew_dismiss(&hand, SIGKILL);
   crew_clear(dir);
 }
