@@ -81,7 +81,7 @@ WEIR_API uint64_t weir_sharing_layout(void);
 ** random bytes. The lock is held. NULL: no memory, or, if not fresh, no room
 ** for what every space has. */
 WEIR_API weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
-                               const void *seed16);
+                                        const void *seed16);
 
 /* Undoes what a dead process had half done, if it had the lock. Whoever gets 1
 ** from `lock` outside of the engine has to call it, with the lock held. 0; -1:
@@ -98,6 +98,7 @@ typedef struct weir_sharing_counts {
   uint32_t ports, limiters, keys, tickets;
 } weir_sharing_counts;
 
-WEIR_API void weir_sharing_count(const weir_space *space, weir_sharing_counts *out);
+WEIR_API void weir_sharing_count(const weir_space *space,
+                                 weir_sharing_counts *out);
 
 #endif
