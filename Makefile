@@ -49,10 +49,11 @@ objects = $(patsubst c/%.c,$(BUILD)/obj/%.o,$(1))
 programs = $(patsubst c/%.c,$(BUILD)/%,$(wildcard $(1)))
 
 CORE_O = $(call objects,$(wildcard c/core/*.c))
+SHARED_O = $(call objects,$(wildcard c/shared/*.c))
 EVENT_O = $(call objects,$(wildcard c/event/*.c))
 BIND_O = $(call objects,$(wildcard c/bind/*.c))
 
-LIBS = $(foreach l,weir weir-event weir-lua,$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
+LIBS = $(foreach l,weir weir-shared weir-event weir-lua,$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
 MODULE = $(BUILD)/lua/weir/core.so
 
 # A test is a program of its own; what they share are the other files.
@@ -90,13 +91,15 @@ pkg_libs = $(shell pkg-config --libs $(1))
 EVENT_LIBS = $(call pkg_libs,libevent_core libevent_extra)
 LUA_LIBS = $(call pkg_libs,$(LUA_PC))
 
-# The core is C11 and nothing else; the rest may use POSIX, and Lua.
+# The core is C11 and nothing else; the rest may use POSIX, and Lua; c/shared
+# uses Linux.
 OWN_FLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-semantic-interposition \
   $(WARN) $(WERROR) -Ic/include -Ic
 POSIX_FLAGS = -D_POSIX_C_SOURCE=200809L \
   $(call pkg_cflags,$(LUA_PC) libevent_core)
 
 $(BUILD)/obj/core/%: DIR_FLAGS =
+$(BUILD)/obj/shared/%: DIR_FLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 $(BUILD)/obj/%: DIR_FLAGS = $(POSIX_FLAGS)
 
 COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
@@ -136,6 +139,7 @@ $(BUILD)/obj/%.o: c/%.c Makefile | build/ready
 	$(Q)$(COMPILE) -o $@ $<
 
 $(BUILD)/libweir.a: $(CORE_O)
+$(BUILD)/libweir-shared.a: $(SHARED_O)
 $(BUILD)/libweir-event.a: $(EVENT_O)
 $(BUILD)/libweir-lua.a: $(BIND_O)
 $(BUILD)/libcheck.a: $(call objects,$(TEST_SHARED))
@@ -155,10 +159,13 @@ CLOSED = -shared -Wl,--exclude-libs,ALL
 
 $(BUILD)/libweir.so: $(CORE_O)
 	$(call link,$(SHARED))
+$(BUILD)/libweir-shared.so: $(SHARED_O) $(BUILD)/libweir.so
+	$(call link,$(SHARED),-pthread)
 $(BUILD)/libweir-event.so: $(EVENT_O) $(BUILD)/libweir.so
 	$(call link,$(SHARED),$(EVENT_LIBS))
 
-HOST_A = $(BUILD)/libweir-event.a $(BUILD)/libweir.a
+HOST_A = $(BUILD)/libweir-event.a $(BUILD)/libweir-shared.a \
+  $(BUILD)/libweir.a
 
 # The module brings engine and host along and keeps them to itself; Lua's
 # functions are those of the program that loads it.
@@ -258,6 +265,7 @@ install: all
 	sed "1s|.*|#!$$(command -v $(LUA))|" lua/bin/weir >$(bin_dir)/weir
 	chmod 755 $(bin_dir)/weir
 	$(call pc,weir,limiters that queue: the engine,,)
+	$(call pc,weir-shared,limiters that processes share,weir,)
 	$(call pc,weir-event,weir on a libevent loop,weir,\
 	  libevent_core libevent_extra)
 	$(call pc,weir-lua,weir as a Lua module inside a C program,weir-event,\
@@ -265,14 +273,14 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(include_dir)/,$(HEADERS)) $(bin_dir)/weir
-	rm -f $(foreach l,weir weir-event weir-lua,$(lib_dir)/pkgconfig/$l.pc \
+	rm -f $(foreach l,weir weir-shared weir-event weir-lua,$(lib_dir)/pkgconfig/$l.pc \
 	  $(addprefix $(lib_dir)/lib$l.,a so so.$(SONAME_V) so.$(VERSION)))
 	rm -rf $(lua_dir)/weir $(clua_dir)/weir
 
 # A source rock is a zip of a rockspec and the archive that it names. It holds
 # what it takes to build and run, from the tree as it is.
 ROCK_FILES = LICENSE README.md $(wildcard c/include/*.h c/core/*.[ch] \
-  c/event/*.[ch] c/bind/*.[ch]) $(addprefix lua/,$(LUA_FILES)) lua/bin/weir
+  c/shared/*.[ch] c/event/*.[ch] c/bind/*.[ch]) $(addprefix lua/,$(LUA_FILES)) lua/bin/weir
 
 rock:
 	@.ci/deps rock

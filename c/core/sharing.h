@@ -3,7 +3,8 @@
 **
 ** The engine keeps such a space's records in memory that others map as well.
 ** c/shared brings that memory, the lock around each call, and the news of who
-** is alive; the engine brings the rest. Nothing here is public.
+** is alive; the engine brings the rest. Nothing here is public: WEIR_API is for
+** c/shared, which is a library of its own.
 **
 ** THE MEMORY
 **   `state` and the regions lie in one mapping, at whatever address. A region
@@ -71,25 +72,25 @@ struct weir_sharing {
 };
 
 /* How many bytes of state a space has. */
-size_t weir_sharing_state(void);
+WEIR_API size_t weir_sharing_state(void);
 
 /* A number that is another one if the records have another layout. */
-uint64_t weir_sharing_layout(void);
+WEIR_API uint64_t weir_sharing_layout(void);
 
 /* A space in such memory. `fresh`: the memory is all zero, and `seed16` are 16
 ** random bytes. The lock is held. NULL: no memory, or, if not fresh, no room
 ** for what every space has. */
-weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
-                               const void *seed16);
+WEIR_API weir_space *weir_sharing_space(weir_sharing *sharing, bool fresh,
+                                        const void *seed16);
 
 /* Undoes what a dead process had half done, if it had the lock. Whoever gets 1
 ** from `lock` outside of the engine has to call it, with the lock held. 0; -1:
 ** the memory is damaged. */
-int weir_sharing_mend(weir_space *space);
+WEIR_API int weir_sharing_mend(weir_space *space);
 
 /* Takes back what the processes of dead seats had, and vacates them; how many
 ** there were; -1: the memory is damaged. The lock is held. */
-int weir_sharing_patrol(weir_space *space);
+WEIR_API int weir_sharing_patrol(weir_space *space);
 
 /* Counts for people; the lock is held. */
 typedef struct weir_sharing_counts {
@@ -97,6 +98,7 @@ typedef struct weir_sharing_counts {
   uint32_t ports, limiters, keys, tickets;
 } weir_sharing_counts;
 
-void weir_sharing_count(const weir_space *space, weir_sharing_counts *out);
+WEIR_API void weir_sharing_count(const weir_space *space,
+                                 weir_sharing_counts *out);
 
 #endif
