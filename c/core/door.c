@@ -236,13 +236,17 @@ int weir_wake(weir_port *port, weir_ticket ticket) {
 
 /* The bell is made silent before it is noted that it is: whoever rings in
 ** between is heard the next time. (The other way round, one could be rung for,
-** silenced and never know.) */
-static bool hush(const weir_port *port) {
+** silenced and never know.) Who rings notes it first, so that a bell may sound
+** after it was listened to: that is owed, and listened for until it comes. */
+static bool hush(weir_port *port) {
   const weir_commons *commons = port->space->memory.commons;
-  if (!commons || !atomic_load_explicit(port->rung, memory_order_acquire))
-    return false;
-  commons->sharing->hush(commons->sharing, port->bell);
-  return true;
+  bool rung = commons && atomic_load_explicit(port->rung, memory_order_acquire);
+  uint32_t heard;
+  if (!rung && !port->owed) return false;
+  heard = commons->sharing->hush(commons->sharing, port->bell);
+  port->owed += rung;
+  port->owed -= heard < port->owed ? heard : port->owed;
+  return rung;
 }
 
 static uint64_t advance(weir_port *port, bool hushed, uint64_t now) {
@@ -256,6 +260,14 @@ static uint64_t advance(weir_port *port, bool hushed, uint64_t now) {
 
 uint64_t weir_advance(weir_port *port, uint64_t now) {
   return advance(port, hush(port), now);
+}
+
+uint32_t weir_waiting(const weir_port *port) {
+  uint32_t answer;
+  WEIR_ENTER(port->space, port->index, 0);
+  answer = weir_port_at(port->space, port->index)->waiting;
+  leave(port->space);
+  return answer;
 }
 
 uint64_t weir_deadline(const weir_port *port) {

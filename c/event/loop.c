@@ -39,6 +39,14 @@ static void on_turn(evutil_socket_t fd, short what, void *data) {
   loop->in_turn = false;
 }
 
+static void on_bell(evutil_socket_t fd, short what, void *data) {
+  weir_loop *loop = data;
+  (void)fd;
+  (void)what;
+  weir_advance(loop->port, weir_loop_now());
+  weir_loop_touch(loop);
+}
+
 /* libevent's timers start from its cached time and may come early against
 ** ours; advance expires nothing early, and touch waits for the rest. */
 static void on_timer(evutil_socket_t fd, short what, void *data) {
@@ -63,8 +71,12 @@ weir_loop *weir_loop_new(weir_port *port, struct event_base *base,
   if (loop->base) {
     loop->timer = evtimer_new(loop->base, on_timer, loop);
     loop->turn_due = event_new(loop->base, -1, 0, on_turn, loop);
+    if (weir_fd(port) >= 0)
+      loop->bell = event_new(loop->base, weir_fd(port), EV_READ | EV_PERSIST,
+                             on_bell, loop);
   }
-  if (loop->timer && loop->turn_due) return loop;
+  if (loop->timer && loop->turn_due && !loop->bell == (weir_fd(port) < 0))
+    return loop;
   weir_loop_free(loop);
   return NULL;
 }
@@ -95,6 +107,7 @@ void weir_loop_free(weir_loop *loop) {
   if (!loop) return;
   if (loop->timer) event_free(loop->timer);
   if (loop->turn_due) event_free(loop->turn_due);
+  if (loop->bell) event_free(loop->bell);
   free_dns(loop);
   if (loop->owns_base && loop->base) event_base_free(loop->base);
   free(loop);
@@ -140,8 +153,21 @@ void weir_loop_kick(weir_loop *loop) {
     event_active(loop->turn_due, EV_TIMEOUT, 0);
 }
 
+/* Others can only decide those who wait; so that a loop ends that nobody waits
+** in, the bell is heard just as long. */
+static void heed(weir_loop *loop) {
+  bool waiting = loop->bell && weir_waiting(loop->port);
+  if (waiting == loop->listening) return;
+  loop->listening = waiting;
+  if (waiting)
+    event_add(loop->bell, NULL);
+  else
+    event_del(loop->bell);
+}
+
 void weir_loop_touch(weir_loop *loop) {
   if (weir_pending(loop->port)) weir_loop_kick(loop);
+  heed(loop);
   arm(loop);
 }
 

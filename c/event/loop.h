@@ -14,6 +14,7 @@ struct weir_loop {
   struct event_base *base; /* owned if `owns_base` */
   struct event *timer;     /* the earliest deadline */
   struct event *turn_due;  /* runs the turn; see weir_loop_kick */
+  struct event *bell;      /* watches weir_fd; NULL: there is none */
   weir_loop_turn_fn *turn;
   void *data;     /* the turn's */
   uint64_t armed; /* ns: what `timer` is set to; WEIR_NEVER: not set */
@@ -21,8 +22,9 @@ struct weir_loop {
   struct evdns_base *dns;     /* NULL until a name is looked up */
   bool canceled;              /* a lookup was, under way */
   bool owns_base;
-  bool kicked;  /* turn_due is active, or due at once */
-  bool in_turn; /* `turn` is running */
+  bool kicked;    /* turn_due is active, or due at once */
+  bool in_turn;   /* `turn` is running */
+  bool listening; /* `bell` is pending */
 };
 
 #endif

@@ -109,9 +109,9 @@ static void on_ring(weir_sharing *sharing, uint32_t port) {
   weir_bells_ring(&of(sharing)->bells, port);
 }
 
-static void on_hush(weir_sharing *sharing, int fd) {
+static uint32_t on_hush(weir_sharing *sharing, int fd) {
   (void)sharing;
-  weir_bells_hush(fd);
+  return weir_bells_hush(fd);
 }
 
 /* --- the end -------------------------------------------------------------- */
