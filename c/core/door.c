@@ -265,7 +265,7 @@ uint64_t weir_advance(weir_port *port, uint64_t now) {
 uint32_t weir_waiting(const weir_port *port) {
   uint32_t answer;
   WEIR_ENTER(port->space, port->index, 0);
-  answer = weir_port_at(port->space, port->index)->waiting;
+  answer = weir_do_waiting(port);
   leave(port->space);
   return answer;
 }

@@ -81,6 +81,7 @@ int weir_do_park(weir_port *port, const weir_request *request,
                  weir_ticket *out);
 int weir_do_wake(weir_port *port, weir_ticket ticket);
 uint64_t weir_do_advance(weir_port *port, uint64_t now);
+uint32_t weir_do_waiting(const weir_port *port);
 uint64_t weir_do_deadline(const weir_port *port);
 bool weir_do_pending(const weir_port *port);
 bool weir_do_next(weir_port *port, weir_event *out);

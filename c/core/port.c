@@ -121,13 +121,24 @@ static uint64_t first_of(const weir_space *space, const weir_heap *deadlines) {
                           : WEIR_NEVER;
 }
 
-/* As long as it waits, others may die that it waits for. */
+/* As long as somebody waits, others may die that it waits for; as long as one
+** is ready that was not taken, whoever decided it may have died before it rang.
+*/
+static bool is_concerned(const weir_port_record *record) {
+  return record->waiting || record->ready.first;
+}
+
+uint32_t weir_do_waiting(const weir_port *port) {
+  const weir_port_record *record = record_of(port);
+  return record->waiting + (record->ready.first != 0);
+}
+
 uint64_t weir_do_deadline(const weir_port *port) {
   const weir_space *space = port->space;
   const weir_port_record *record = record_of(port);
   uint64_t first = first_of(space, &record->deadlines);
   uint64_t patrol = weir_patrol_at(space);
-  return record->waiting && patrol < first ? patrol : first;
+  return is_concerned(record) && patrol < first ? patrol : first;
 }
 
 void weir_port_expire(weir_space *space, uint32_t index, uint64_t now) {
@@ -150,7 +161,7 @@ uint64_t weir_do_advance(weir_port *port, uint64_t now) {
   weir_space *space = port->space;
   weir_space_tick(space, now);
   weir_port_expire(space, port->index, now);
-  if (record_of(port)->waiting && weir_patrol_due(space, now))
+  if (is_concerned(record_of(port)) && weir_patrol_due(space, now))
     weir_patrol(space, now);
   return weir_do_deadline(port);
 }

@@ -437,8 +437,8 @@ WEIR_API uint64_t weir_advance(weir_port *port, uint64_t now);
 ** late; too early while its ticket is decided and not taken yet. */
 WEIR_API uint64_t weir_deadline(const weir_port *port);
 
-/* How many of the port's tickets wait for limiters: as long as there are some,
-** weir_fd is worth being watched. */
+/* How many of the port's tickets wait for limiters, and one more if weir_next
+** has something to give: unless it is 0, weir_fd is worth being watched. */
 WEIR_API uint32_t weir_waiting(const weir_port *port);
 
 /* Whether weir_next has something to give: the host's cue to take a turn. */

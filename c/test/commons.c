@@ -199,6 +199,8 @@ static void undo(commons *c) {
 /* A step is done, and its notes are about to be forgotten. */
 static void audit(void *data) {
   commons *c = data;
+  if (c->space->root->noted > WEIR_NOTES_SIZE / 2)
+    fail("a step takes more than half of the notes", c->space->root->noted);
   if (c->looking) {
     copy(c, c->undone);
     undo(c);

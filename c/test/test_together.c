@@ -471,4 +471,28 @@ TEST(it_goes_when_it_comes_to_the_head_of_its_flow_and_fits) {
   world_close(&c.w);
 }
 
+/* What takes most notes in a shared space, which must be enough. */
+TEST(the_most_that_one_request_can_ask_for) {
+  city c;
+  weir_request requests[WEIR_ALL_MAX];
+  weir_config config = permits(1);
+  weir_ticket held, waits;
+  config.adaptive.algorithm = WEIR_VEGAS;
+  config.shed.codel = config.shed.doomed = true;
+  config.order = WEIR_FAIR;
+  config.rate = (weir_rate){ .count = 5, .per_ns = 1000, .burst = 50 };
+  city_open(&c, WEIR_ALL_MAX, config);
+  for (int i = 0; i < WEIR_ALL_MAX; i++)
+    requests[i] = (weir_request){ KEY("key"), .flow = "f", .flow_size = 1 };
+  held = ask_all(HERE, &c, WEIR_ALL_MAX, requests, WEIR_ADMITTED, 0);
+  waits = ask_all(HERE, &c, WEIR_ALL_MAX, requests, WEIR_WAITING, A);
+  RELEASE(&c.w, held);
+  NEXT(&c.w, waits, WEIR_ADMITTED);
+  held = ask_all(HERE, &c, WEIR_ALL_MAX, requests, WEIR_WAITING, A);
+  CANCEL(&c.w, held);
+  RELEASE(&c.w, waits);
+  QUIET(&c.w);
+  world_close(&c.w);
+}
+
 CHECK_MAIN
