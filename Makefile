@@ -11,6 +11,7 @@
 #   make coverage   which lines of c/core the C tests reach
 #   make fuzz       libFuzzer, FUZZ_SECONDS=60 for each fuzzer
 #   make soak       the model and the specs over and over, SOAK_SECONDS=600
+#   make model      who wakes whom, and who dies when, exhaustively (spin)
 #   make deps       install the Debian packages of all of these
 #   make clean      remove build/
 #
@@ -119,7 +120,7 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 # == build ====================================================================
 
 .PHONY: all tests fuzzers benches demo test bench lint install uninstall \
-  rock doc coverage fuzz soak deps clean
+  rock doc coverage fuzz soak model deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -229,6 +230,10 @@ soak:
 	@$(MAKE) $(ASAN_BUILD)
 	@.ci/test soak
 
+model:
+	@.ci/deps model
+	@.ci/model
+
 # == install ==================================================================
 
 prefix = $(abspath $(PREFIX))
@@ -295,7 +300,7 @@ doc:
 	$(LUA) $$(command -v ldoc) --fatalwarnings -c .config.ld .
 
 deps:
-	@.ci/deps build demo test bench lint doc coverage fuzz rock
+	@.ci/deps build demo test bench lint doc coverage fuzz model rock
 
 # The objects beside the sources and weir/ are what `luarocks make` leaves.
 clean:
