@@ -100,11 +100,11 @@ int weir_refuse(weir_space *space, const weir_ask *ask, weir_verdict verdict) {
 }
 
 void weir_ticket_admit(weir_space *space, uint32_t index, uint64_t t) {
-  const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  weir_instance_charge(space, ticket, t);
-  weir_count_admitted(space, ticket->instance, 0);
-  weir_ticket_hold(space, index);
-  weir_instance_arm(space, ticket->instance, t);
+  weir_grip at = weir_ticket_grip(space, index);
+  weir_instance_charge(at, t);
+  weir_count_admitted(space, at, 0);
+  weir_ticket_hold(space, at, index);
+  if (at.instance->queue) weir_instance_arm(space, at.ticket->instance, t);
 }
 
 bool weir_place_clear(weir_space *space, const weir_ask *ask, uint64_t now) {

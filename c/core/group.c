@@ -103,8 +103,7 @@ static void decide_one(weir_space *space, uint32_t index, weir_verdict verdict,
   ticket->state = WEIR_READY;
   ticket->verdict = verdict & 15;
   if (verdict != WEIR_ADMITTED) return;
-  weir_ticket_count(space, ticket, verdict);
-  weir_instance_charge(space, ticket, weir_clock_at(&space->root->clock, now));
+  weir_ticket_granted(space, index, now);
 }
 
 /* The others' heads may have to wait longer for what this one has taken. */
@@ -139,7 +138,7 @@ void weir_group_decide(weir_space *space, uint32_t index, weir_verdict verdict,
   if (verdict == WEIR_ADMITTED)
     arm_others(space, index, now);
   else
-    weir_ticket_count(space, weir_ticket_at(space, index), verdict);
+    weir_ticket_refused(space, weir_ticket_at(space, index), verdict);
   first = weir_ticket_edit(space, leader);
   first->lane = index;
   weir_ticket_ready(space, leader);

@@ -78,16 +78,6 @@ bool weir_control_ensure(weir_space *space, uint32_t index) {
 
 /* --- decisions ------------------------------------------------------------ */
 
-void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
-                       weir_verdict verdict) {
-  const weir_instance_record *instance =
-      weir_instance_at(space, ticket->instance);
-  if (verdict == WEIR_ADMITTED)
-    weir_count_admitted(space, ticket->instance, ticket->time);
-  else
-    weir_count_refused(space, instance->entry.owner, ticket->instance, verdict);
-}
-
 /* How fast a queue goes is measured where somebody asks for it. */
 static void note_pace(const weir_space *space,
                       const weir_instance_record *instance, uint64_t t) {
@@ -131,12 +121,10 @@ void weir_ticket_decide(weir_space *space, uint32_t index, weir_verdict verdict,
   ticket->since = now;
   ticket->state = WEIR_READY;
   ticket->verdict = verdict & 15;
-  if (ticket->cost) {
-    weir_ticket_count(space, ticket, verdict);
-    if (admitted)
-      weir_instance_charge(space, ticket,
-                           weir_clock_at(&space->root->clock, now));
-  }
+  if (ticket->cost && admitted)
+    weir_ticket_granted(space, index, now);
+  else if (ticket->cost)
+    weir_ticket_refused(space, ticket, verdict);
   weir_ticket_ready(space, index);
 }
 

@@ -79,20 +79,32 @@ weir_limiter_edit_of(const weir_space *space,
   return weir_limiter_edit(space, instance->entry.owner);
 }
 
-/* Takes what a ticket asks for. */
-static inline void weir_instance_charge(weir_space *space,
-                                        const weir_ticket_record *ticket,
-                                        uint64_t t) {
+/* A ticket and where it belongs, all to be changed: what many calls do, and do
+** once. Good until something grows. */
+typedef struct weir_grip {
+  weir_ticket_record *ticket;
+  weir_instance_record *instance;
+  weir_limiter_record *limiter; /* see WEIR_KEPT_limiter */
+} weir_grip;
+
+static inline weir_grip weir_ticket_grip(const weir_space *space,
+                                         uint32_t index) {
+  weir_ticket_record *ticket = weir_ticket_edit(space, index);
   weir_instance_record *instance = weir_instance_edit(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_edit_of(space, instance);
-  if (ticket->free) {
-    limiter->riding++;
+  return (weir_grip){ ticket, instance, weir_limiter_edit_of(space, instance) };
+}
+
+/* Takes what a ticket asks for. */
+static inline void weir_instance_charge(weir_grip at, uint64_t t) {
+  uint32_t cost = at.ticket->cost;
+  if (at.ticket->free) {
+    at.limiter->riding++;
     return;
   }
-  instance->in_use += ticket->cost;
-  limiter->in_use += ticket->cost;
-  if (weir_meter_on(&limiter->meter))
-    weir_meter_take(&limiter->meter, &instance->rate, ticket->cost, t);
+  at.instance->in_use += cost;
+  at.limiter->in_use += cost;
+  if (weir_meter_on(&at.limiter->meter))
+    weir_meter_take(&at.limiter->meter, &at.instance->rate, cost, t);
 }
 
 /* Gives tokens back that were taken when the ticket was decided, if they were:
@@ -110,18 +122,16 @@ static inline void weir_tokens_refund(const weir_space *space,
 }
 
 /* Gives it back; `unused`: tokens as well. */
-static inline void weir_instance_refund(weir_space *space,
-                                        const weir_ticket_record *ticket,
+static inline void weir_instance_refund(const weir_space *space, weir_grip at,
                                         bool unused, uint64_t t) {
-  weir_instance_record *instance = weir_instance_edit(space, ticket->instance);
-  weir_limiter_record *limiter = weir_limiter_edit_of(space, instance);
-  if (ticket->free) {
-    limiter->riding--;
+  uint32_t cost = at.ticket->cost;
+  if (at.ticket->free) {
+    at.limiter->riding--;
     return;
   }
-  instance->in_use -= ticket->cost;
-  limiter->in_use -= ticket->cost;
-  if (unused) weir_tokens_refund(space, limiter, instance, ticket, t);
+  at.instance->in_use -= cost;
+  at.limiter->in_use -= cost;
+  if (unused) weir_tokens_refund(space, at.limiter, at.instance, at.ticket, t);
 }
 
 /* One ticket more of an instance, which keeps it from going. */
@@ -148,20 +158,17 @@ static inline weir_heap *weir_deadlines(const weir_space *space,
 
 /* --- tickets -------------------------------------------------------------- */
 
-/* Counts that somebody was admitted, after a wait of `ns`. */
-static inline void weir_count_admitted(const weir_space *space, uint32_t index,
+/* Counts that one was admitted, after a wait of `ns`. */
+static inline void weir_count_admitted(const weir_space *space, weir_grip at,
                                        uint64_t ns) {
-  weir_instance_record *instance = weir_instance_fresh(space, index);
-  weir_limiter_record *limiter = weir_limiter_edit_of(space, instance);
-  weir_keep(&space->memory, &instance->admitted, sizeof instance->admitted);
-  limiter->admitted++;
-  instance->admitted += instance->admitted < UINT32_MAX;
+  at.limiter->admitted++;
+  at.instance->admitted += at.instance->admitted < UINT32_MAX;
   if (ns) {
-    weir_histogram_add(&limiter->waits, &space->memory, ns);
+    weir_histogram_add(&at.limiter->waits, &space->memory, ns);
     return;
   }
-  weir_keep(&space->memory, &limiter->waits.zeros, sizeof(uint64_t));
-  limiter->waits.zeros++;
+  weir_keep(&space->memory, &at.limiter->waits.zeros, sizeof(uint64_t));
+  at.limiter->waits.zeros++;
 }
 
 /* Counts what a dry run would have said. */
@@ -194,37 +201,42 @@ static inline void weir_count_refused(const weir_space *space, uint32_t limiter,
   of->refused += of->refused < UINT32_MAX;
 }
 
-/* Counts a decision about a ticket. */
-void weir_ticket_count(weir_space *space, const weir_ticket_record *ticket,
-                       weir_verdict verdict);
-
-/* The first of an instance's holders, to be changed. */
-static inline uint32_t *weir_holders_edit(const weir_space *space,
-                                          uint32_t instance) {
-  uint32_t *holders = &weir_instance_fresh(space, instance)->holders;
-  weir_keep(&space->memory, holders, sizeof *holders);
-  return holders;
+/* A ticket whose permits are in somebody's hands from now on, and no more: then
+** it is gone, but there until those could go who can. */
+static inline void weir_ticket_hold(const weir_space *space, weir_grip at,
+                                    uint32_t index) {
+  uint32_t first = at.instance->holders;
+  at.ticket->state = WEIR_HELD;
+  at.ticket->prev = 0;
+  at.ticket->record.next = first;
+  if (first) weir_list_link(space, first)->prev = index;
+  at.instance->holders = index;
 }
 
-/* A ticket whose permits are in somebody's hands from now on, and no more. */
-static inline void weir_ticket_hold(weir_space *space, uint32_t index) {
-  weir_ticket_record *ticket = weir_ticket_edit(space, index);
-  uint32_t *holders = weir_holders_edit(space, ticket->instance);
-  ticket->state = WEIR_HELD;
-  ticket->prev = 0;
-  ticket->record.next = *holders;
-  if (*holders) weir_list_link(space, *holders)->prev = index;
-  *holders = index;
-}
-
-static inline void weir_ticket_unhold(weir_space *space, uint32_t index) {
-  const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  if (ticket->prev)
-    weir_list_link(space, ticket->prev)->record.next = ticket->record.next;
+static inline void weir_ticket_unhold(const weir_space *space, weir_grip at) {
+  uint32_t prev = at.ticket->prev, next = at.ticket->record.next;
+  if (prev)
+    weir_list_link(space, prev)->record.next = next;
   else
-    *weir_holders_edit(space, ticket->instance) = ticket->record.next;
-  if (ticket->record.next)
-    weir_list_link(space, ticket->record.next)->prev = ticket->prev;
+    at.instance->holders = next;
+  if (next) weir_list_link(space, next)->prev = prev;
+  at.ticket->state = WEIR_FREE;
+}
+
+/* Counts the refusal of a ticket. */
+static inline void weir_ticket_refused(const weir_space *space,
+                                       const weir_ticket_record *ticket,
+                                       weir_verdict verdict) {
+  uint32_t limiter = weir_instance_at(space, ticket->instance)->entry.owner;
+  weir_count_refused(space, limiter, ticket->instance, verdict);
+}
+
+/* One that waited was admitted. */
+static inline void weir_ticket_granted(const weir_space *space, uint32_t index,
+                                       uint64_t now) {
+  weir_grip at = weir_ticket_grip(space, index);
+  weir_count_admitted(space, at, at.ticket->time);
+  weir_instance_charge(at, weir_clock_at(&space->root->clock, now));
 }
 
 /* Puts a decided ticket in its port's ready list. */

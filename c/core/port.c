@@ -192,7 +192,7 @@ static void take_one(weir_space *space, uint32_t index) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
   weir_ticket_undue(space, index);
   if (ticket->cost && ticket->verdict == WEIR_ADMITTED)
-    weir_ticket_hold(space, index);
+    weir_ticket_hold(space, weir_ticket_grip(space, index), index);
   else
     weir_ticket_free(space, index);
 }

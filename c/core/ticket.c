@@ -55,54 +55,51 @@ static void sample(const weir_space *space, const weir_ticket_record *ticket,
                     in_use, dropped, t);
 }
 
-static void count_outcome(const weir_space *space, uint32_t limiter,
+static void count_outcome(const weir_space *space, weir_limiter_record *of,
                           weir_outcome outcome) {
-  weir_limiter_record *of = weir_limiter_fresh(space, limiter);
   uint64_t *count = outcome == WEIR_DROPPED ? &of->dropped : &of->unused;
-  if (outcome == WEIR_DONE) return;
   weir_keep(&space->memory, count, sizeof *count);
   ++*count;
 }
 
 static void give_back(weir_space *space, uint32_t index, weir_outcome outcome,
                       uint64_t now, uint64_t t) {
-  const weir_ticket_record *ticket = weir_ticket_at(space, index);
-  const weir_instance_record *instance =
-      weir_instance_at(space, ticket->instance);
-  count_outcome(space, instance->entry.owner, outcome);
-  if (instance->control && outcome != WEIR_UNUSED)
-    sample(space, ticket, outcome == WEIR_DROPPED, now, t);
-  weir_instance_refund(space, ticket, outcome == WEIR_UNUSED, t);
-  weir_ticket_unhold(space, index);
-  weir_ticket_gone(space, index);
+  weir_grip at = weir_ticket_grip(space, index);
+  if (outcome != WEIR_DONE) count_outcome(space, at.limiter, outcome);
+  if (at.instance->control && outcome != WEIR_UNUSED)
+    sample(space, at.ticket, outcome == WEIR_DROPPED, now, t);
+  weir_instance_refund(space, at, outcome == WEIR_UNUSED, t);
+  weir_ticket_unhold(space, at);
 }
 
 /* Three rounds, since one of a group that moves up may be waiting for another
 ** of these limiters. */
+static void release_group(weir_space *space, const members *all,
+                          weir_outcome outcome, uint64_t now, uint64_t t) {
+  for (uint32_t i = 0; i < all->count; i++)
+    give_back(space, all->at[i], outcome, now, t);
+  pump_all(space, all, now);
+  free_all(space, all);
+}
+
 int weir_do_release(weir_port *port, weir_ticket handle, weir_outcome outcome,
                     uint64_t now) {
   weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_port_ticket(port, handle);
-  uint32_t index = (uint32_t)handle, at = index, next, left = 3 * WEIR_ALL_MAX;
+  uint32_t index = (uint32_t)handle;
+  members all;
   uint64_t t;
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state != WEIR_HELD) return WEIR_E_STATE;
   t = weir_space_tick(space, now);
-  do {
-    give_back(space, at, outcome, now, t);
-    at = weir_group_next(space, at, &left);
-  } while (at && at != index);
-  at = index;
-  do {
-    weir_instance_pump(space, weir_ticket_at(space, at)->instance, now);
-    at = weir_group_next(space, at, &left);
-  } while (at && at != index);
-  at = index;
-  do {
-    next = weir_group_next(space, at, &left);
-    weir_ticket_free(space, at);
-    at = next;
-  } while (at && at != index);
+  if (ticket->group) {
+    all = members_of(space, index);
+    release_group(space, &all, outcome, now, t);
+    return 0;
+  }
+  give_back(space, index, outcome, now, t);
+  weir_instance_pump(space, ticket->instance, now);
+  weir_ticket_free(space, index);
   return 0;
 }
 
@@ -112,7 +109,7 @@ int weir_do_release(weir_port *port, weir_ticket handle, weir_outcome outcome,
 static void leave(weir_space *space, uint32_t index) {
   uint32_t waiter = weir_group_waiter(space, index);
   const weir_ticket_record *ticket = weir_ticket_at(space, waiter);
-  if (ticket->cost) weir_ticket_count(space, ticket, WEIR_CANCELED);
+  if (ticket->cost) weir_ticket_refused(space, ticket, WEIR_CANCELED);
   weir_ticket_undue(space, waiter);
 }
 
@@ -125,7 +122,7 @@ static void give_up(weir_port *port, uint32_t index, const members *all,
     const weir_ticket_record *ticket = weir_ticket_at(space, all->at[i]);
     weir_ticket_undue(space, all->at[i]);
     if (ticket->cost && ticket->verdict == WEIR_ADMITTED)
-      weir_instance_refund(space, ticket, true, t);
+      weir_instance_refund(space, weir_ticket_grip(space, all->at[i]), true, t);
     weir_ticket_gone(space, all->at[i]);
   }
 }
