@@ -83,7 +83,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 # The same rules elsewhere, with other flags. libFuzzer is clang's.
 ASAN_BUILD = BUILD=build/asan CFLAGS='-O1 -g $(SANITIZE)' all tests
 FUZZ_BUILD = BUILD=build/fuzz CC=clang WARN= \
-  CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE)' fuzzers
+  CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE) -fno-sanitize=bool' fuzzers
 COVERAGE_BUILD = BUILD=build/coverage CFLAGS='-O0 -g --coverage' tests
 
 # The headers of others are no business of our warnings.

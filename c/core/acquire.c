@@ -252,7 +252,7 @@ bool weir_do_holds_all(const weir_port *port, weir_limiter handle,
   const weir_space *space = port->space;
   uint32_t index = instance_of(space, handle, request), at;
   uint64_t held = 0;
-  uint32_t left = space->tickets.head->used;
+  uint32_t left = space->tickets.array.limit;
   if (!index || weir_instance_limit(space, index) == WEIR_NO_LIMIT)
     return false;
   for (at = weir_instance_at(space, index)->holders; at;

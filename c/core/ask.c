@@ -41,6 +41,7 @@ int weir_ask_init(const weir_space *space, weir_limiter handle,
   out->fresh = false;
   out->try_only = request->try_only;
   out->cost = request->cost ? request->cost : 1;
+  if (!out->instance) weir_lost(space->memory.commons);
   if (!request->key) return 0;
   out->hash =
       weir_hash_bytes(space->root->seed, request->key, request->key_size);

@@ -44,9 +44,13 @@ static void detach(weir_port *port, uint64_t now) {
   leave(port->space);
 }
 
+/* Its bell is its own, also where the space is damaged, or a parent's. */
 void weir_port_detach(weir_port *port, uint64_t now) {
   weir_space *space = port->space;
+  const weir_commons *commons = space->memory.commons;
   detach(port, now);
+  if (commons)
+    commons->sharing->unhang_bell(commons->sharing, port->index, port->bell);
   weir_free(&space->memory.allocator, port, sizeof *port);
 }
 

@@ -97,6 +97,7 @@ bool weir_group_moves(weir_space *space, uint32_t index, uint64_t now,
 static void decide_one(weir_space *space, uint32_t index, weir_verdict verdict,
                        uint64_t now) {
   weir_ticket_record *ticket = weir_ticket_edit(space, index);
+  weir_ticket_waits(space, ticket);
   weir_ticket_leave(space, index, verdict == WEIR_ADMITTED);
   ticket->time = weir_elapsed(ticket->since, now);
   ticket->since = now;

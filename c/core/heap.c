@@ -83,10 +83,15 @@ static void keep_counts(const weir_heap *heap, const weir_memory *memory) {
   weir_keep(memory, heap, offsetof(weir_heap, piece));
 }
 
+static void check_pieces(const weir_heap *heap, const weir_heaps *heaps) {
+  if (heap->pieces > WEIR_HEAP_PIECES) weir_lost(heaps->array.memory->commons);
+}
+
 void weir_heap_fini(weir_heap *heap, weir_heaps *heaps) {
+  check_pieces(heap, heaps);
   keep_counts(heap, heaps->array.memory);
   heap->count = 0;
-  while (heap->pieces && heap->pieces <= WEIR_HEAP_PIECES) {
+  while (heap->pieces) {
     heap->pieces--;
     give_piece(heaps, heap->piece[heap->pieces], heap->pieces / WEIR_HEAP_EACH);
   }
@@ -100,6 +105,7 @@ static uint32_t room_of(uint32_t pieces) {
 
 bool weir_heap_reserve(weir_heap *heap, weir_heaps *heaps, uint32_t count) {
   const weir_memory *memory = heaps->array.memory;
+  check_pieces(heap, heaps);
   while (room_of(heap->pieces) < count) {
     uint32_t *piece = &heap->piece[heap->pieces], found;
     if (heap->pieces >= WEIR_HEAP_PIECES - 1) return false;
@@ -124,6 +130,15 @@ static bool before(const weir_heap_entry *a, const weir_heap_entry *b) {
 static uint32_t *place_of(const weir_slab *slab, uint32_t record) {
   unsigned char *begin = weir_slab_at(slab, record);
   return (uint32_t *)(void *)(begin + slab->place);
+}
+
+/* The entry of a record, which says itself where that is. */
+static weir_heap_entry entry_of(const weir_heap *heap, const weir_slab *slab,
+                                uint32_t record, uint32_t at) {
+  const weir_heap_entry *entry = entry_at(heap, slab->heaps, at);
+  if (at >= heap->count || entry->record != record)
+    weir_lost(slab->array.memory->commons);
+  return *entry;
 }
 
 /* Puts an entry at a place and tells its record; places count from 1 there. */
@@ -218,7 +233,7 @@ void weir_heap_add(weir_heap *heap, const weir_slab *slab, uint32_t record,
 void weir_heap_move(weir_heap *heap, const weir_slab *slab, uint32_t record,
                     uint64_t time) {
   uint32_t at = *place_of(slab, record) - 1;
-  weir_heap_entry entry = *entry_at(heap, slab->heaps, at);
+  weir_heap_entry entry = entry_of(heap, slab, record, at);
   if (entry.time == time) return;
   entry.time = time;
   sift(heap, slab, at, entry);
@@ -228,6 +243,7 @@ void weir_heap_remove(weir_heap *heap, const weir_slab *slab, uint32_t record) {
   uint32_t *field = place_of(slab, record);
   uint32_t at = *field - 1;
   if (!*field) return;
+  entry_of(heap, slab, record, at);
   weir_keep(slab->array.memory, field, sizeof *field);
   keep_counts(heap, slab->array.memory);
   *field = 0;

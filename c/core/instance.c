@@ -112,6 +112,7 @@ void weir_ticket_decide(weir_space *space, uint32_t index, weir_verdict verdict,
                         uint64_t now) {
   weir_ticket_record *ticket = weir_ticket_edit(space, index);
   bool admitted = verdict == WEIR_ADMITTED;
+  weir_ticket_waits(space, ticket);
   if (ticket->group) {
     weir_group_decide(space, index, verdict, now);
     return;
@@ -131,15 +132,15 @@ void weir_ticket_decide(weir_space *space, uint32_t index, weir_verdict verdict,
 /* --- pumping -------------------------------------------------------------- */
 
 /* What the one that goes next is due now; WAITING: nothing yet. */
-static weir_verdict verdict_of_head(const weir_space *space, uint32_t head,
-                                    uint64_t t) {
+static weir_verdict verdict_of_head(const weir_space *space, uint32_t index,
+                                    uint32_t head, uint64_t t) {
   const weir_ticket_record *ticket = weir_ticket_at(space, head);
   const weir_limiter_record *limiter =
-      weir_limiter_of(space, weir_instance_at(space, ticket->instance));
+      weir_limiter_of(space, weir_instance_at(space, index));
+  if (ticket->instance != index) weir_lost(space->memory.commons);
   if (limiter->config.dry_run) return WEIR_ADMITTED;
   if (weir_limiter_impossible(limiter, ticket->cost)) return WEIR_IMPOSSIBLE;
-  return weir_instance_bound(space, ticket->instance, ticket->cost, t) ==
-                 WEIR_BY_NOTHING
+  return weir_instance_bound(space, index, ticket->cost, t) == WEIR_BY_NOTHING
              ? WEIR_ADMITTED
              : WEIR_WAITING;
 }
@@ -171,11 +172,11 @@ static bool sheds(weir_space *space, uint32_t index, uint64_t now, uint64_t t) {
 static bool pump_one(weir_space *space, uint32_t index, uint64_t now,
                      uint64_t t) {
   uint32_t head = weir_queue_head(space, index), next;
-  weir_verdict verdict = verdict_of_head(space, head, t);
+  weir_verdict verdict = verdict_of_head(space, index, head, t);
   if (verdict == WEIR_ADMITTED && weir_instance_at(space, index)->control) {
     if (sheds(space, index, now, t)) return true;
     next = weir_queue_head(space, index);
-    if (next != head) verdict = verdict_of_head(space, next, t);
+    if (next != head) verdict = verdict_of_head(space, index, next, t);
     head = next;
   }
   if (verdict == WEIR_WAITING) return false;
@@ -242,9 +243,11 @@ void weir_limiter_drained(weir_space *space, uint32_t index, uint64_t now) {
 void weir_queue_pump(weir_space *space, uint32_t index, uint64_t now) {
   const weir_instance_record *instance = weir_instance_at(space, index);
   uint64_t t = weir_clock_at(&space->root->clock, now);
+  uint32_t left = space->tickets.array.limit;
   if (instance->control && is_tuned(space, instance))
     weir_tuner_advance(&weir_control_edit(space, instance->control)->tuner, t);
   while (instance->queue) {
+    weir_along(&space->tickets, &left);
     if (!pump_one(space, index, now, t)) break;
     weir_step(space);
   }

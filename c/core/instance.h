@@ -239,6 +239,12 @@ static inline void weir_ticket_granted(const weir_space *space, uint32_t index,
   weir_instance_charge(at, weir_clock_at(&space->root->clock, now));
 }
 
+/* Nobody is decided about twice, or who waits would never come to an end. */
+static inline void weir_ticket_waits(const weir_space *space,
+                                     const weir_ticket_record *ticket) {
+  if (ticket->state != WEIR_QUEUED) weir_lost(space->memory.commons);
+}
+
 /* Puts a decided ticket in its port's ready list. */
 void weir_ticket_ready(const weir_space *space, uint32_t ticket);
 

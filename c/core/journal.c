@@ -10,6 +10,13 @@ void weir_lost(weir_commons *commons) {
   }
 }
 
+/* No note is about the notes. */
+static bool is_of_notes(const weir_commons *commons, uint64_t offset,
+                        uint64_t size) {
+  uint64_t notes = (uint64_t)(commons->notes - commons->base);
+  return offset < notes + WEIR_NOTES_SIZE && offset + size > notes;
+}
+
 /* Puts the last of `used` bytes of notes back; how many bytes are left, or
 ** UINT32_MAX: it is no note. */
 static uint32_t undo_last(const weir_commons *commons, uint32_t used) {
@@ -21,7 +28,8 @@ static uint32_t undo_last(const weir_commons *commons, uint32_t used) {
   offset = end & (((uint64_t)1 << WEIR_NOTE_OFFSET_BITS) - 1);
   size = end >> WEIR_NOTE_OFFSET_BITS;
   room = (size + 7) & ~(uint64_t)7;
-  if (room > used || offset > commons->span || size > commons->span - offset)
+  if (room > used || offset > commons->span || size > commons->span - offset ||
+      is_of_notes(commons, offset, size))
     return UINT32_MAX;
   used -= (uint32_t)room;
   memcpy(commons->base + offset, commons->notes + used, (size_t)size);

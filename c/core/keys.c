@@ -121,7 +121,7 @@ static void put_right(weir_space *space, weir_heap *heap, uint64_t t) {
 
 void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t) {
   weir_heap *heap = idle_of(space, limiter);
-  uint32_t left = space->instances.head->used;
+  uint32_t left = space->instances.array.limit;
   t = latest(space, t);
   while (is_due(space, heap, t) &&
          !is_idle(space, weir_heap_first(heap, &space->heaps), t)) {
@@ -207,7 +207,9 @@ void weir_keys_leave(weir_space *space, uint32_t index) {
 
 void weir_keys_free_all(weir_space *space, uint32_t index) {
   const weir_heap *idle = idle_of(space, index);
+  uint32_t left = space->instances.array.limit;
   while (idle->count) {
+    weir_along(&space->instances, &left);
     weir_keys_free(space, weir_heap_at(idle, &space->heaps, idle->count - 1));
     weir_step(space);
   }

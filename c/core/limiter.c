@@ -200,6 +200,7 @@ int weir_do_limiter_config(const weir_space *space, weir_limiter handle,
                            weir_config *out) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   if (!limiter) return WEIR_E_STALE;
+  if (weir_config_check(&limiter->config)) weir_lost(space->memory.commons);
   *out = limiter->config;
   return 0;
 }

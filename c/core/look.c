@@ -61,7 +61,8 @@ static uint64_t id_of_key(const weir_space *space, uint32_t index) {
 static void inspect_key(const weir_space *space, uint32_t index,
                         weir_key_info *out) {
   const weir_instance_record *instance = weir_instance_at(space, index);
-  memcpy(out->label, instance->label, sizeof out->label);
+  memcpy(out->label, instance->label, WEIR_LABEL_MAX);
+  out->label[WEIR_LABEL_MAX] = 0;
   out->id = id_of_key(space, index);
   out->limit = weir_instance_limit(space, index);
   out->in_use = instance->in_use;
@@ -240,7 +241,8 @@ static void inspect(const weir_space *space, uint32_t index, uint64_t now,
   if (ticket->instance) {
     instance = weir_instance_at(space, ticket->instance);
     out->limiter = weir_slab_handle(&space->limiters, instance->entry.owner);
-    memcpy(out->key, instance->label, sizeof out->key);
+    memcpy(out->key, instance->label, WEIR_LABEL_MAX);
+    out->key[WEIR_LABEL_MAX] = 0;
     out->key_id = id_of_key(space, ticket->instance);
   }
   out->cookie = ticket->cookie;

@@ -10,13 +10,16 @@
 #include "instance.h"
 #include "queue.h"
 
-enum { PORTS_MAX = 65535 };
+enum { PORTS_MAX = 65535, TURNS = 4 };
 
 /* --- attaching ------------------------------------------------------------ */
 
+static uint32_t ports_max(const weir_space *space) {
+  return space->memory.commons ? WEIR_SHARED_PORTS : PORTS_MAX;
+}
+
 static bool has_room(weir_space *space) {
-  uint32_t most = space->memory.commons ? WEIR_SHARED_PORTS : PORTS_MAX;
-  if (space->ports.head->used > most && !space->ports.head->free) return false;
+  if (space->ports.head->used > ports_max(space) && !space->ports.head->free) return false;
   return weir_slab_reserve(&space->ports);
 }
 
@@ -27,6 +30,7 @@ bool weir_do_port_attach(weir_space *space, weir_port *port) {
   port->space = space;
   port->bell = -1;
   port->index = weir_slab_take(&space->ports);
+  if (port->index > ports_max(space)) weir_lost(space->memory.commons);
   record = weir_port_fresh(space, port->index);
   memset(&record->ready, 0, sizeof *record - offsetof(weir_port_record, ready));
   port->rung = &record->rung;
@@ -80,11 +84,8 @@ void weir_port_clear(weir_space *space, uint32_t index, uint64_t now) {
 }
 
 void weir_do_port_detach(weir_port *port, uint64_t now) {
-  const weir_commons *commons = port->space->memory.commons;
   weir_space_tick(port->space, now);
   weir_port_clear(port->space, port->index, now);
-  if (commons)
-    commons->sharing->unhang_bell(commons->sharing, port->index, port->bell);
 }
 
 /* --- deadlines ------------------------------------------------------------ */
@@ -107,6 +108,7 @@ static void expire(weir_space *space, const weir_heap *deadlines,
   uint32_t instance = ticket->instance;
   if (ticket->state == WEIR_QUEUED && is_armed(space, ticket)) {
     weir_queue_arm(space, instance, WEIR_NEVER);
+    if (is_armed(space, ticket)) weir_lost(space->memory.commons);
     weir_instance_pump(space, instance, now);
     return;
   }
@@ -141,9 +143,12 @@ uint64_t weir_do_deadline(const weir_port *port) {
   return is_concerned(record) && patrol < first ? patrol : first;
 }
 
+/* Each is armed, and then due, a few times at most, but for damaged memory. */
 void weir_port_expire(weir_space *space, uint32_t index, uint64_t now) {
   const weir_heap *deadlines = weir_deadlines(space, index);
+  uint64_t left = (uint64_t)space->tickets.array.limit * TURNS;
   while (first_of(space, deadlines) <= now && deadlines->count) {
+    if (!left--) weir_lost(space->memory.commons);
     expire(space, deadlines, now);
     weir_step(space);
   }
@@ -202,6 +207,8 @@ static void take(weir_port *port, uint32_t index, weir_event *out) {
   weir_space *space = port->space;
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
   uint32_t at = ticket->group, next, left = WEIR_ALL_MAX;
+  if (ticket->state != WEIR_READY || ticket->verdict >= WEIR_VERDICTS)
+    weir_lost(space->memory.commons);
   weir_port_unready(port, index);
   out->ticket = weir_slab_handle(&space->tickets, index);
   out->cookie = ticket->cookie;

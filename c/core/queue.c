@@ -29,7 +29,7 @@ static uint32_t cost_at(const weir_space *space, uint32_t ticket) {
 static void insert(weir_list *list, const weir_space *space, uint32_t index,
                    bool behind) {
   uint32_t arrival = weir_ticket_at(space, index)->arrival;
-  uint32_t before = 0, left = space->tickets.head->used;
+  uint32_t before = 0, left = space->tickets.array.limit;
   if (list->last &&
       came_before(arrival, weir_ticket_at(space, list->last)->arrival)) {
     before = list->first;
@@ -82,7 +82,7 @@ static void unlink_lane(const weir_space *space, weir_queue_record *queue,
 /* Gives turns until the first lane can pay for its head: one turn does it. */
 static void take_turns(const weir_space *space, weir_queue_record *queue) {
   const weir_lane_record *lane;
-  uint32_t first, left = space->lanes.head->used;
+  uint32_t first, left = space->lanes.array.limit;
   while ((first = queue->first_lane) != 0) {
     lane = weir_lane_at(space, first);
     weir_along(&space->lanes, &left);
@@ -93,8 +93,8 @@ static void take_turns(const weir_space *space, weir_queue_record *queue) {
   }
 }
 
-/* The lane after this one. Damaged memory may have them in a circle; there are
-** as many as `left` begins with. */
+/* The lane after this one. Damaged memory may have them in a circle; there is
+** room for as many as `left` begins with. */
 static uint32_t next_lane(const weir_space *space, uint32_t lane,
                           uint32_t *left) {
   weir_along(&space->lanes, left);
@@ -110,7 +110,7 @@ static uint32_t find_lane(const weir_space *space, uint32_t index,
                           const weir_place *place, uint32_t *before) {
   const weir_queue_record *queue = weir_queue_at(space, index);
   weir_hash hash = hash_of_flow(place->flow);
-  uint32_t at = queue->first_lane, left = queue->lanes;
+  uint32_t at = queue->first_lane, left = space->lanes.array.limit;
   *before = 0;
   if (queue->order == WEIR_FAIR)
     return weir_index_find(&space->flows, &space->lanes, index, &hash);
@@ -289,7 +289,7 @@ static weir_place place_of(const weir_ticket_record *ticket) {
 /* The best of the lanes' heads: the first lane's, if nobody ages. */
 static uint32_t best_head(const weir_space *space,
                           const weir_queue_record *queue, uint64_t aging_ns) {
-  uint32_t lane = queue->first_lane, left = queue->lanes;
+  uint32_t lane = queue->first_lane, left = space->lanes.array.limit;
   uint32_t best = weir_lane_at(space, lane)->tickets.first;
   while (aging_ns && (lane = next_lane(space, lane, &left)) != 0) {
     uint32_t other = weir_lane_at(space, lane)->tickets.first;
@@ -332,7 +332,7 @@ uint32_t weir_queue_oldest(const weir_space *space, uint32_t index) {
 static bool outranks_all(const weir_space *space,
                          const weir_queue_record *queue,
                          const weir_place *place, uint64_t aging_ns) {
-  uint32_t at = queue->first_lane, left = queue->lanes;
+  uint32_t at = queue->first_lane, left = space->lanes.array.limit;
   do {
     const weir_lane_record *lane = weir_lane_at(space, at);
     const weir_ticket_record *head = weir_ticket_at(space, lane->tickets.first);
@@ -370,7 +370,7 @@ bool weir_queue_outruns(const weir_space *space, uint32_t index,
 static uint64_t demand_above(const weir_space *space,
                              const weir_queue_record *queue, int8_t priority) {
   uint64_t sum = 0;
-  uint32_t at = queue->first_lane, left = queue->lanes;
+  uint32_t at = queue->first_lane, left = space->lanes.array.limit;
   for (; at && weir_lane_at(space, at)->priority >= priority;
        at = next_lane(space, at, &left))
     sum += weir_lane_at(space, at)->demand;
@@ -397,7 +397,7 @@ uint64_t weir_queue_demand(const weir_space *space, uint32_t index,
 static uint64_t above(const weir_space *space, const weir_queue_record *queue,
                       int8_t priority) {
   uint64_t sum = 0;
-  uint32_t at = queue->first_lane, left = queue->lanes;
+  uint32_t at = queue->first_lane, left = space->lanes.array.limit;
   for (; at && weir_lane_at(space, at)->priority >= priority;
        at = next_lane(space, at, &left))
     sum += weir_lane_at(space, at)->entry.tickets;
@@ -450,7 +450,7 @@ static uint32_t oldest_of_flow(const weir_space *space, uint32_t queue,
 
 static uint32_t oldest_of_lanes(const weir_space *space,
                                 const weir_queue_record *queue) {
-  uint32_t at = queue->first_lane, left = queue->lanes;
+  uint32_t at = queue->first_lane, left = space->lanes.array.limit;
   uint32_t oldest = weir_lane_at(space, at)->tickets.first;
   while ((at = next_lane(space, at, &left)) != 0) {
     uint32_t first = weir_lane_at(space, at)->tickets.first;

@@ -145,9 +145,14 @@ static bool has_begun(const weir_rate_state *state, uint64_t t) {
   return state->mark <= t || state->mark - t > (uint64_t)1 << 63;
 }
 
+/* Of a checked rate it is not 0; one in damaged memory may be. */
+static uint64_t period(const weir_rate *rate) {
+  return rate->per_ns ? rate->per_ns : 1;
+}
+
 /* How old the period of `t` is if nothing was taken lately. */
 static uint64_t fresh_age(const weir_rate *rate, uint64_t t) {
-  uint64_t per = rate->per_ns;
+  uint64_t per = period(rate);
   if (!rate->aligned) return 0;
   return (t % per + per - rate->phase_ns % per) % per;
 }
@@ -168,10 +173,10 @@ static window look(const weir_rate *rate, const weir_rate_state *state,
                    uint64_t t) {
   window at = { state->mark, 0, state->part, state->last };
   if (has_begun(state, t)) {
-    uint64_t passed = t - state->mark;
+    uint64_t passed = t - state->mark, per = period(rate);
     at.now = t;
-    at.age = passed % rate->per_ns;
-    if (passed >= rate->per_ns) pass(rate, &at, passed / rate->per_ns);
+    at.age = passed % per;
+    if (passed >= per) pass(rate, &at, passed / per);
   }
   if (!at.taken && !at.last) {
     at.now = t;
@@ -375,7 +380,8 @@ static void gcra_cap(const weir_meter *from, const weir_meter *to,
 
 static bool same_periods(const weir_rate *a, const weir_rate *b) {
   if (a->per_ns != b->per_ns || a->aligned != b->aligned) return false;
-  return !a->aligned || a->phase_ns % a->per_ns == b->phase_ns % b->per_ns;
+  return !a->aligned ||
+         a->phase_ns % period(a) == b->phase_ns % period(b);
 }
 
 /* How old the new rate's period is. One that is not aligned is as far as the

@@ -256,7 +256,8 @@ static inline void weir_ring(const weir_space *space, uint32_t port) {
 }
 
 /* Counts the steps along a list that damaged memory may have made a circle, of
-** records of this slab; there are as many as `left` begins with at most. */
+** records of this slab; it begins with no less than there can be, a number that
+** is not from that memory. */
 static inline void weir_along(const weir_slab *slab, uint32_t *left) {
   if (!(*left)--) weir_lost(slab->array.memory->commons);
 }

@@ -111,24 +111,32 @@ int weir_enter(const weir_space *space, uint32_t acting) {
   return 0;
 }
 
-/* Whoever grew an array and died may have it undone here: so first that. */
+/* Whoever grew an array and died may have it undone here: so first that. Notes
+** that are garbage may even have said that the space is damaged. */
 void weir_settle(const weir_space *space) {
   weir_commons *commons = commons_of(space);
   uint32_t acting = commons->acting;
-  if (commons->halved && !weir_undo(commons)) weir_lost(commons);
+  if (commons->halved && (!weir_undo(commons) || space->root->damaged))
+    weir_lost(commons);
   if (*commons->growths != commons->known) weir_space_refresh(space);
   if (!commons->halved) return;
   weir_mend(commons->space);
   commons->acting = acting;
 }
 
-int weir_give_up(const weir_space *space) {
+/* Puts back what can be, and lets nobody go on from there. */
+static void condemn(const weir_space *space) {
   weir_commons *commons = commons_of(space);
   weir_undo(commons);
   *commons->noted = 0;
   commons->rings = 0;
   space->root->damaged = 1;
-  commons->sharing->unlock(commons->sharing);
+}
+
+int weir_give_up(const weir_space *space) {
+  weir_sharing *sharing = commons_of(space)->sharing;
+  condemn(space);
+  sharing->unlock(sharing);
   return WEIR_E_DAMAGED;
 }
 
@@ -304,7 +312,11 @@ static void finish(weir_commons *commons) {
 
 int weir_sharing_mend(weir_space *space) {
   weir_commons *commons = commons_of(space);
-  if (setjmp(commons->escape)) return -1;
+  if (space->root->damaged) return -1;
+  if (setjmp(commons->escape)) {
+    condemn(space);
+    return -1;
+  }
   commons->halved = true;
   weir_settle(space);
   finish(commons);
@@ -314,7 +326,11 @@ int weir_sharing_mend(weir_space *space) {
 int weir_sharing_patrol(weir_space *space) {
   weir_commons *commons = commons_of(space);
   int dead;
-  if (setjmp(commons->escape)) return -1;
+  if (space->root->damaged) return -1;
+  if (setjmp(commons->escape)) {
+    condemn(space);
+    return -1;
+  }
   weir_settle(space);
   dead = (int)weir_patrol(space, space->root->clock.last);
   finish(commons);

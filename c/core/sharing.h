@@ -59,7 +59,8 @@ struct weir_sharing {
   ** held. */
   void (*vacate)(weir_sharing *sharing, uint32_t seat);
   /* Makes the bell of a new port of this process, or unmakes it, and answers
-  ** its descriptor, which the port owns; -1: it cannot. The lock is held. */
+  ** its descriptor, which the port owns; -1: it cannot. The lock is held for
+  ** the one, but not for the other. */
   int (*hang_bell)(weir_sharing *sharing, uint32_t port);
   void (*unhang_bell)(weir_sharing *sharing, uint32_t port, int fd);
   /* Wakes a port's host, or does nothing if it is gone. The lock is not held. */

@@ -84,6 +84,7 @@ static inline uint32_t weir_slab_take(weir_slab *slab) {
   record = weir_slab_at(slab, index ? index : head->used);
   weir_keep(slab->array.memory, record, sizeof *record);
   if (index) {
+    if (record->generation & 1) weir_lost(slab->array.memory->commons);
     head->free = record->next;
   } else {
     index = head->used++;
@@ -107,6 +108,7 @@ static inline bool weir_slab_reserve(weir_slab *slab) {
 /* Makes every handle of the record stale and the record free. */
 static inline void weir_slab_give(weir_slab *slab, uint32_t index) {
   weir_record *record = weir_slab_at(slab, index);
+  if (!(record->generation & 1)) weir_lost(slab->array.memory->commons);
   weir_keep(slab->array.memory, record, sizeof *record);
   weir_keep(slab->array.memory, &slab->head->free, sizeof slab->head->free);
   record->generation++;

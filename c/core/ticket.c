@@ -18,6 +18,7 @@ static members members_of(const weir_space *space, uint32_t index) {
   uint32_t at = index, left = WEIR_ALL_MAX;
   all.count = 0;
   do {
+    if (all.count == WEIR_ALL_MAX) weir_lost(space->memory.commons);
     all.at[all.count++] = at;
     at = weir_group_next(space, at, &left);
   } while (at && at != index);

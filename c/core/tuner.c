@@ -5,6 +5,7 @@ enum {
   WINDOW_SAMPLES = 10,   /* at least */
   SURE_SAMPLES = 50,     /* to believe in a great change */
   VEGAS_MEMORY = 100,    /* samples; long_window / 2 is that of Gradient2 */
+  DIGITS_MAX = 10,       /* of a limit */
   FIRST_ROUNDS = 2,      /* rounds: samples between probes, as a multiple of */
   LAST_ROUNDS = 30,      /* the limit */
   SECOND = 1000000000,   /* ns */
@@ -100,6 +101,12 @@ weir_adaptive weir_adaptive_complete(const weir_adaptive *adaptive) {
   return all;
 }
 
+/* What has a whole number to do, whatever it is in damaged memory. */
+static uint32_t whole(double value) {
+  if (!(value >= 0)) return 0;
+  return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
 /* --- windows ------------------------------------------------------------- */
 
 static double least(double a, double b) { return a < b ? a : b; }
@@ -159,14 +166,14 @@ static bool is_light(const weir_tuner *tuner) {
 static double aimd(const weir_tuner *tuner, const weir_adaptive *adaptive) {
   double limit = tuner->limit;
   if (tuner->dropped)
-    return least(limit - 1, (double)(uint32_t)(limit * adaptive->backoff));
+    return least(limit - 1, whole(limit * adaptive->backoff));
   return is_light(tuner) ? limit : limit + 1;
 }
 
 /* The whole part of log10, and at least 1. */
 static uint32_t magnitude(double limit) {
   uint32_t digits = 1;
-  while (limit >= 100) {
+  while (limit >= 100 && digits < DIGITS_MAX) {
     limit /= 10;
     digits++;
   }
@@ -248,7 +255,7 @@ static void plan_probe(weir_tuner *tuner) {
   uint32_t dice = (uint32_t)tuner->last * 2654435769u; /* 2^32 / golden ratio */
   double jitter = 0.5 + 0.5 * dice / UINT32_MAX;
   double left = jitter * tuner->rounds * tuner->limit;
-  tuner->left = (uint32_t)least(left, UINT32_MAX);
+  tuner->left = whole(left);
 }
 
 static void finish_probe(weir_tuner *tuner, phase next, uint64_t t) {
@@ -367,7 +374,7 @@ static bool is_probing(const weir_tuner *tuner) {
 uint32_t weir_tuner_limit(const weir_tuner *tuner,
                           const weir_adaptive *adaptive) {
   double limit = is_probing(tuner) ? tuner->limit / 2 : tuner->limit;
-  return within((uint32_t)limit, adaptive->min, adaptive->max);
+  return within(whole(limit), adaptive->min, adaptive->max);
 }
 
 void weir_tuner_sample(weir_tuner *tuner, const weir_adaptive *adaptive,

@@ -18,6 +18,7 @@ typedef struct commons {
   bool locked;
   weir_space *space;
   unsigned char *memory;
+  size_t size; /* of it, bytes */
   unsigned char *before; /* what was there when the last step was done */
   unsigned char *undone;
   uint64_t skip; /* steps, until the next is looked at */
@@ -214,24 +215,22 @@ static void audit(void *data) {
 
 /* --- spaces --------------------------------------------------------------- */
 
-static size_t memory_size(void) {
+static size_t memory_size(size_t region) {
   size_t state = (weir_sharing_state() + 4095) & ~(size_t)4095;
-  return state + (size_t)WEIR_REGIONS * REGION;
+  return state + WEIR_REGIONS * region;
 }
 
-static commons *new_commons(const weir_allocator *allocator) {
+static commons *new_commons(const weir_allocator *allocator, size_t region) {
   commons *c = calloc(1, sizeof *c);
-  size_t size = memory_size();
   if (!c) return NULL;
   c->allocator = *allocator;
-  c->memory = calloc(1, size);
-  c->before = calloc(1, size);
-  c->undone = calloc(1, size);
-  if (!c->memory || !c->before || !c->undone) fail("no memory", size);
+  c->size = memory_size(region);
+  c->memory = calloc(1, c->size);
+  if (!c->memory) fail("no memory", c->size);
   c->sharing = (weir_sharing){
     .state = c->memory,
-    .regions = c->memory + size - (size_t)WEIR_REGIONS * REGION,
-    .region_size = REGION,
+    .regions = c->memory + c->size - WEIR_REGIONS * region,
+    .region_size = region,
     .budget = BUDGET,
     .patrol_ns = WEIR_NEVER,
     .seat = 1,
@@ -250,16 +249,31 @@ static commons *new_commons(const weir_allocator *allocator) {
   return c;
 }
 
-weir_space *commons_space(const weir_allocator *allocator) {
+static weir_space *new_space(commons *c) {
   static const char seed[16] = { 0 };
+  c->space = weir_sharing_space(&c->sharing, true, seed);
+  return c->space;
+}
+
+weir_space *commons_space(const weir_allocator *allocator) {
   weir_space *space;
   commons *c;
   if (!commons_shared()) return weir_space_new(allocator);
-  c = new_commons(allocator);
+  c = new_commons(allocator, REGION);
   if (!c) return NULL;
-  space = weir_sharing_space(&c->sharing, true, seed);
-  c->space = space;
+  c->before = calloc(1, c->size);
+  c->undone = calloc(1, c->size);
+  if (!c->before || !c->undone) fail("no memory", c->size);
+  space = new_space(c);
   space->memory.commons->audit = audit;
   space->memory.commons->audit_data = c;
   return space;
+}
+
+weir_space *commons_unchecked(size_t region, commons_memory *out) {
+  commons *c = new_commons(&weir_allocator_default, region);
+  if (!c || !new_space(c)) fail("no memory", region);
+  c->sharing.patrol_ns = 1000;
+  *out = (commons_memory){ &c->sharing, c->memory, c->size };
+  return c->space;
 }
