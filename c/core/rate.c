@@ -222,6 +222,7 @@ static uint64_t window_ready(const weir_meter *meter,
   const weir_rate *rate = &meter->rate;
   window at = look(rate, state, t);
   uint64_t age, wait = 0;
+  if (!rate->per_ns) return t;
   while ((age = fitting_age(rate, &at, cost)) == rate->per_ns)
     wait = plus(wait, go_on(rate, &at, cost));
   wait = plus(wait, age - at.age);
