@@ -381,8 +381,7 @@ static void gcra_cap(const weir_meter *from, const weir_meter *to,
 
 static bool same_periods(const weir_rate *a, const weir_rate *b) {
   if (a->per_ns != b->per_ns || a->aligned != b->aligned) return false;
-  return !a->aligned ||
-         a->phase_ns % period(a) == b->phase_ns % period(b);
+  return !a->aligned || a->phase_ns % period(a) == b->phase_ns % period(b);
 }
 
 /* How old the new rate's period is. One that is not aligned is as far as the

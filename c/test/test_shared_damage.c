@@ -84,8 +84,8 @@ static int do_acquire(user *u) {
 
 static int do_acquire_all(user *u) {
   weir_ticket ticket = 1;
-  int answer = weir_acquire_all(u->port, &u->limiter, &request, 1, NOW,
-                                &ticket, NULL);
+  int answer =
+      weir_acquire_all(u->port, &u->limiter, &request, 1, NOW, &ticket, NULL);
   CHECK_EQ(ticket, 0);
   return answer;
 }
@@ -120,9 +120,7 @@ static int do_park(user *u) {
 
 static int do_wake(user *u) { return weir_wake(u->port, u->ticket); }
 
-static int do_claim(user *u) {
-  return weir_claim(u->port, u->ticket, &event);
-}
+static int do_claim(user *u) { return weir_claim(u->port, u->ticket, &event); }
 
 static int do_stats(user *u) {
   weir_stats stats;

@@ -20,7 +20,7 @@
 
 enum {
   THREADS = 8,
-  GATES = 4,      /* what has a counter beside: three limiters, one of two keys */
+  GATES = 4, /* what has a counter beside: three limiters, one of two keys */
   LOOK_EVERY = 8, /* rounds */
   WORK_MS = 1500, /* how long they do it */
   LOST_MS = 10000 /* who hears nothing for so long is stranded */
@@ -126,9 +126,11 @@ static void look(guest *g) {
   uint32_t cursor = 0;
   expect(g, !weir_limiter_stats(h->space, h->plain, &stats));
   expect(g, stats.in_use <= limits[0]);
-  while (weir_key_walk(h->space, h->keyed, &cursor, &key)) {}
+  while (weir_key_walk(h->space, h->keyed, &cursor, &key)) {
+  }
   cursor = 0;
-  while (weir_ticket_walk(g->port, &cursor, now(), &ticket)) {}
+  while (weir_ticket_walk(g->port, &cursor, now(), &ticket)) {
+  }
   config.concurrent = 1 + choose(&g->from, limits[3]);
   expect(g, !weir_limiter_set(h->space, h->changing, &config, now()));
   expect(g, weir_limiter_name(h->space, h->plain)[0] == 'p');
