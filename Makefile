@@ -82,6 +82,9 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 
 # The same rules elsewhere, with other flags. libFuzzer is clang's.
 ASAN_BUILD = BUILD=build/asan CFLAGS='-O1 -g $(SANITIZE)' all tests
+TSAN_BUILD = BUILD=build/tsan CFLAGS='-O1 -g -fsanitize=thread' \
+  build/tsan/test/test_shared_threads
+# A bool in damaged memory may be any number: either branch will do then.
 FUZZ_BUILD = BUILD=build/fuzz CC=clang WARN= \
   CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE) -fno-sanitize=bool' fuzzers
 COVERAGE_BUILD = BUILD=build/coverage CFLAGS='-O0 -g --coverage' tests
@@ -201,6 +204,7 @@ test:
 	@.ci/deps test
 	@$(MAKE) all tests
 	@$(MAKE) $(ASAN_BUILD)
+	@$(MAKE) $(TSAN_BUILD)
 	@$(MAKE) $(FUZZ_BUILD)
 	@.ci/test
 

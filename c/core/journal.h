@@ -35,7 +35,6 @@ typedef struct weir_commons {
   uint32_t rings;       /* ports in `ring` */
   bool halved;          /* somebody died within a call */
   jmp_buf escape;       /* where a call ends that meets garbage */
-  char name[WEIR_NAME_MAX + 1]; /* of a limiter, for who asked last */
   /* for tests: what is to be called before the notes are forgotten */
   void (*audit)(void *data);
   void *audit_data;

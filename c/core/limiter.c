@@ -279,10 +279,13 @@ bool weir_do_limiter_timed(const weir_space *space, weir_limiter handle) {
   return limiter && limiter->timed;
 }
 
+/* Of a shared space a copy, which is the thread's own: another one may have the
+** limiter collected. */
 const char *weir_do_limiter_name(const weir_space *space, weir_limiter handle) {
+  static _Thread_local char name[WEIR_NAME_MAX + 1];
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  weir_commons *commons = space->memory.commons;
-  if (!limiter || !commons) return limiter ? limiter->name : NULL;
-  memcpy(commons->name, limiter->name, WEIR_NAME_MAX);
-  return commons->name;
+  if (!limiter) return NULL;
+  if (!space->memory.commons) return limiter->name;
+  memcpy(name, limiter->name, WEIR_NAME_MAX);
+  return name;
 }

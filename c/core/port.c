@@ -19,7 +19,8 @@ static uint32_t ports_max(const weir_space *space) {
 }
 
 static bool has_room(weir_space *space) {
-  if (space->ports.head->used > ports_max(space) && !space->ports.head->free) return false;
+  if (space->ports.head->used > ports_max(space) && !space->ports.head->free)
+    return false;
   return weir_slab_reserve(&space->ports);
 }
 

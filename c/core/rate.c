@@ -222,6 +222,7 @@ static uint64_t window_ready(const weir_meter *meter,
   const weir_rate *rate = &meter->rate;
   window at = look(rate, state, t);
   uint64_t age, wait = 0;
+  if (!rate->per_ns) return t;
   while ((age = fitting_age(rate, &at, cost)) == rate->per_ns)
     wait = plus(wait, go_on(rate, &at, cost));
   wait = plus(wait, age - at.age);
@@ -380,8 +381,7 @@ static void gcra_cap(const weir_meter *from, const weir_meter *to,
 
 static bool same_periods(const weir_rate *a, const weir_rate *b) {
   if (a->per_ns != b->per_ns || a->aligned != b->aligned) return false;
-  return !a->aligned ||
-         a->phase_ns % period(a) == b->phase_ns % period(b);
+  return !a->aligned || a->phase_ns % period(a) == b->phase_ns % period(b);
 }
 
 /* How old the new rate's period is. One that is not aligned is as far as the

@@ -165,8 +165,7 @@ static bool is_light(const weir_tuner *tuner) {
 /* The limit after this window; AIMD's is always a whole number. */
 static double aimd(const weir_tuner *tuner, const weir_adaptive *adaptive) {
   double limit = tuner->limit;
-  if (tuner->dropped)
-    return least(limit - 1, whole(limit * adaptive->backoff));
+  if (tuner->dropped) return least(limit - 1, whole(limit * adaptive->backoff));
   return is_light(tuner) ? limit : limit + 1;
 }
 

@@ -148,8 +148,8 @@ static int open_one(life *l) {
   static const char *const names[] = { "a", "b", "c", "d", "" };
   weir_config config = config_of(l);
   weir_limiter limiter = 0;
-  int answer = weir_limiter_open(l->space, names[pick(l, 5)], &config, l->now,
-                                 &limiter);
+  int answer =
+      weir_limiter_open(l->space, names[pick(l, 5)], &config, l->now, &limiter);
   if (limiter) l->limiters[pick(l, LIMITERS)] = limiter;
   return answer;
 }

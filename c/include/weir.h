@@ -490,7 +490,8 @@ WEIR_API int weir_limiter_waits(const weir_space *space, weir_limiter limiter,
                                 uint64_t *count);
 
 /* The name it was opened by, "" if it has none; NULL: stale. Valid until the
-** next call that changes the space. */
+** next call that changes the space; of a shared one until the same thread asks
+** for another. */
 WEIR_API const char *weir_limiter_name(const weir_space *space,
                                        weir_limiter limiter);
 

@@ -18,7 +18,7 @@ typedef struct commons {
   bool locked;
   weir_space *space;
   unsigned char *memory;
-  size_t size; /* of it, bytes */
+  size_t size;           /* of it, bytes */
   unsigned char *before; /* what was there when the last step was done */
   unsigned char *undone;
   uint64_t skip; /* steps, until the next is looked at */
@@ -33,6 +33,22 @@ bool commons_shared(void) {
 static void fail(const char *what, size_t at) {
   fprintf(stderr, "commons: %s (%zu)\n", what, at);
   abort();
+}
+
+static size_t offset_of(const commons *c, const void *at) {
+  return (size_t)((const unsigned char *)at - c->memory);
+}
+
+static void arrays_of(const commons *c,
+                      const weir_array *arrays[WEIR_REGIONS]) {
+  const weir_array *const all[WEIR_REGIONS] = {
+    &c->space->tickets.array,  &c->space->instances.array,
+    &c->space->queues.array,   &c->space->lanes.array,
+    &c->space->controls.array, &c->space->limiters.array,
+    &c->space->ports.array,    &c->space->keys.array,
+    &c->space->flows.array,    &c->space->heaps.array,
+  };
+  memcpy(arrays, all, sizeof all);
 }
 
 /* --- what the engine asks for --------------------------------------------- */
@@ -100,6 +116,45 @@ static uint32_t hush(weir_sharing *sharing, int fd) {
   return 1;
 }
 
+/* --- blocks --------------------------------------------------------------- */
+
+/* Those of the last space are the next one's: new ones would take more time
+** than most fuzzers' inputs. */
+static void *spare[3];
+
+static void *take_block(size_t size) {
+  void *block = NULL;
+  for (int i = 0; i < 3 && !block; i++) {
+    block = spare[i];
+    spare[i] = NULL;
+  }
+  if (!block) block = calloc(1, size);
+  if (!block) fail("no memory", size);
+  return block;
+}
+
+static void keep_block(void *block) {
+  for (int i = 0; i < 3 && block; i++)
+    if (!spare[i]) {
+      spare[i] = block;
+      block = NULL;
+    }
+  free(block);
+}
+
+/* A new space's memory is zero. Of the three blocks, any is the next one's. */
+static void clear(const commons *c) {
+  unsigned char *blocks[] = { c->memory, c->before, c->undone };
+  const weir_array *arrays[WEIR_REGIONS];
+  arrays_of(c, arrays);
+  for (int b = 0; b < 3; b++) {
+    memset(blocks[b], 0, weir_sharing_state());
+    for (int i = 0; i < WEIR_REGIONS; i++)
+      memset(blocks[b] + offset_of(c, arrays[i]->base), 0,
+             (size_t)arrays[i]->limit * arrays[i]->size);
+  }
+}
+
 static bool close_commons(weir_sharing *sharing) {
   commons *c = (commons *)(void *)sharing;
   weir_allocator allocator = c->allocator;
@@ -108,18 +163,19 @@ static bool close_commons(weir_sharing *sharing) {
     c->paid = paid->next;
     allocator.resize(allocator.data, paid, sizeof *paid + paid->size, 0);
   }
-  free(c->memory);
-  free(c->before);
-  free(c->undone);
+  if (c->before) {
+    clear(c);
+    keep_block(c->memory);
+    keep_block(c->before);
+    keep_block(c->undone);
+  } else {
+    free(c->memory);
+  }
   free(c);
   return true;
 }
 
 /* --- the audit ------------------------------------------------------------ */
-
-static size_t offset_of(const commons *c, const void *at) {
-  return (size_t)((const unsigned char *)at - c->memory);
-}
 
 static void same(const commons *c, const char *what, size_t at, size_t size) {
   for (size_t i = 0; i < size; i++)
@@ -172,14 +228,10 @@ static void same_space(const commons *c) {
 
 /* Copies what is used of the memory; how much that was. */
 static size_t copy(const commons *c, unsigned char *to) {
-  const weir_array *arrays[WEIR_REGIONS] = {
-    &c->space->tickets.array,  &c->space->instances.array,
-    &c->space->queues.array,   &c->space->lanes.array,
-    &c->space->controls.array, &c->space->limiters.array,
-    &c->space->ports.array,    &c->space->keys.array,
-    &c->space->flows.array,    &c->space->heaps.array,
-  };
-  size_t sum = weir_sharing_state();
+  const weir_array *arrays[WEIR_REGIONS];
+  size_t notes = offset_of(c, c->space->memory.commons->notes);
+  size_t sum = notes + *c->space->memory.commons->noted;
+  arrays_of(c, arrays);
   memcpy(to, c->memory, sum);
   for (int i = 0; i < WEIR_REGIONS; i++) {
     size_t size = (size_t)arrays[i]->limit * arrays[i]->size;
@@ -209,7 +261,7 @@ static void audit(void *data) {
   }
   c->looking = !c->skip--;
   if (!c->looking) return;
-  c->skip = copy(c, c->before) / 16384;
+  c->skip = copy(c, c->before) / 4096;
   ((weir_root *)(void *)c->before)->noted = 0;
 }
 
@@ -225,7 +277,7 @@ static commons *new_commons(const weir_allocator *allocator, size_t region) {
   if (!c) return NULL;
   c->allocator = *allocator;
   c->size = memory_size(region);
-  c->memory = calloc(1, c->size);
+  c->memory = region == REGION ? take_block(c->size) : calloc(1, c->size);
   if (!c->memory) fail("no memory", c->size);
   c->sharing = (weir_sharing){
     .state = c->memory,
@@ -261,9 +313,8 @@ weir_space *commons_space(const weir_allocator *allocator) {
   if (!commons_shared()) return weir_space_new(allocator);
   c = new_commons(allocator, REGION);
   if (!c) return NULL;
-  c->before = calloc(1, c->size);
-  c->undone = calloc(1, c->size);
-  if (!c->before || !c->undone) fail("no memory", c->size);
+  c->before = take_block(c->size);
+  c->undone = take_block(c->size);
   space = new_space(c);
   space->memory.commons->audit = audit;
   space->memory.commons->audit_data = c;
