@@ -38,7 +38,7 @@ static spot spot_of(uint32_t place) {
 static weir_heap_entry *entry_at(const weir_heap *heap, const weir_heaps *heaps,
                                  uint32_t place) {
   spot at = spot_of(place);
-  if (at.piece >= WEIR_HEAP_PIECES) weir_lost(heaps->array.memory->commons);
+  if (at.piece >= WEIR_HEAP_PIECES) weir_lost(heaps->array.commons);
   return weir_array_at(&heaps->array, heap->piece[at.piece] + at.offset);
 }
 
@@ -84,7 +84,7 @@ static void keep_counts(const weir_heap *heap, const weir_memory *memory) {
 }
 
 static void check_pieces(const weir_heap *heap, const weir_heaps *heaps) {
-  if (heap->pieces > WEIR_HEAP_PIECES) weir_lost(heaps->array.memory->commons);
+  if (heap->pieces > WEIR_HEAP_PIECES) weir_lost(heaps->array.commons);
 }
 
 void weir_heap_fini(weir_heap *heap, weir_heaps *heaps) {
@@ -137,7 +137,7 @@ static weir_heap_entry entry_of(const weir_heap *heap, const weir_slab *slab,
                                 uint32_t record, uint32_t at) {
   const weir_heap_entry *entry = entry_at(heap, slab->heaps, at);
   if (at >= heap->count || entry->record != record)
-    weir_lost(slab->array.memory->commons);
+    weir_lost(slab->array.commons);
   return *entry;
 }
 
@@ -189,7 +189,7 @@ static void sift_down(weir_heap *heap, const weir_slab *slab, uint32_t at,
     uint32_t child = first_child(heap, slab->heaps, at);
     const weir_heap_entry *below;
     if (child >= heap->count) break;
-    if (level > LEVELS_MAX) weir_lost(slab->array.memory->commons);
+    if (level > LEVELS_MAX) weir_lost(slab->array.commons);
     below = entry_at(heap, slab->heaps, child);
     if (before(&entry, below)) break;
     place(heap, slab, at, *below);

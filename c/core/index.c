@@ -14,7 +14,7 @@ static inline uint32_t tag_of(uint32_t owner, const weir_hash *hash) {
 static inline const weir_bucket *bucket_at(const weir_index *index,
                                            uint32_t at) {
   const weir_bucket *bucket = weir_array_at(&index->array, at);
-  if (bucket->count > WEIR_INDEX_SLOTS) weir_lost(index->array.memory->commons);
+  if (bucket->count > WEIR_INDEX_SLOTS) weir_lost(index->array.commons);
   return bucket;
 }
 
@@ -44,7 +44,7 @@ static inline const weir_entry *entry_at(const weir_slab *slab,
 ** `left` is how many there can be. */
 static uint32_t next_of(const weir_slab *slab, uint32_t record,
                         uint32_t *left) {
-  if (!--*left) weir_lost(slab->array.memory->commons);
+  if (!--*left) weir_lost(slab->array.commons);
   return entry_at(slab, record)->record.next;
 }
 

@@ -45,6 +45,13 @@ typedef struct weir_commons {
 typedef uint64_t weir_note_end;
 enum { WEIR_NOTE_OFFSET_BITS = 48 };
 
+/* What is done for shared spaces stands out of the way of the others. */
+#if defined(__GNUC__)
+#define WEIR_SELDOM(condition) __builtin_expect(!!(condition), 0)
+#else
+#define WEIR_SELDOM(condition) (condition)
+#endif
+
 /* Ends a call that has met garbage, or a bug: what it changed is put back. */
 #if defined(__GNUC__)
 __attribute__((noreturn, cold))

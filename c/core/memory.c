@@ -35,6 +35,7 @@ void weir_array_init(weir_array *array, const weir_memory *memory,
                      unsigned char *region, uint32_t *capacity, size_t size) {
   array->base = region;
   array->memory = memory;
+  array->commons = memory->commons;
   array->capacity = capacity;
   array->limit = 0;
   array->size = (uint32_t)size;

@@ -6,7 +6,7 @@
 ** changes something in it notes first what was there (see journal.h).
 **
 ** Numbers in shared memory may be garbage. An element is only reached through
-** weir_array_at, which does not believe them.
+** weir_array_at, which does not believe them; in one's own they are right.
 */
 #ifndef WEIR_CORE_MEMORY_H
 #define WEIR_CORE_MEMORY_H
@@ -21,9 +21,10 @@ typedef struct weir_memory {
 typedef struct weir_array {
   unsigned char *base;
   const weir_memory *memory;
-  uint32_t *capacity; /* elements that there is memory for; others see it */
-  uint32_t limit;     /* the same, as this process knows it */
-  uint32_t size;      /* bytes of an element */
+  weir_commons *commons; /* the memory's */
+  uint32_t *capacity;    /* elements that there is memory for; others see it */
+  uint32_t limit;        /* the same, as this process knows it */
+  uint32_t size;         /* bytes of an element */
 } weir_array;
 
 extern const weir_allocator weir_allocator_default; /* realloc and free */
@@ -51,11 +52,12 @@ void weir_array_refresh(weir_array *array, size_t region_size);
 /* Notes what is there, for it is going to be changed. */
 static inline void weir_keep(const weir_memory *memory, const void *at,
                              size_t size) {
-  if (memory->commons) weir_note(memory->commons, at, size);
+  if (WEIR_SELDOM(memory->commons)) weir_note(memory->commons, at, size);
 }
 
 static inline void *weir_array_at(const weir_array *array, uint32_t index) {
-  if (index >= array->limit) weir_lost(array->memory->commons);
+  if (WEIR_SELDOM(array->commons) && index >= array->limit)
+    weir_lost(array->commons);
   return array->base + (size_t)index * array->size;
 }
 

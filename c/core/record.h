@@ -207,7 +207,9 @@ struct weir_space {
 #define WEIR_RECORD_AT(type, slab)                                             \
   static inline weir_##type##_record *weir_##type##_fresh(                     \
       const weir_space *space, uint32_t index) {                               \
-    if (index >= space->slab.array.limit) weir_lost(space->memory.commons);    \
+    if (WEIR_SELDOM(space->memory.commons) &&                                  \
+        index >= space->slab.array.limit)                                      \
+      weir_lost(space->memory.commons);                                        \
     return (weir_##type##_record *)(void *)space->slab.array.base + index;     \
   }                                                                            \
   static inline const weir_##type##_record *weir_##type##_at(                  \
@@ -216,8 +218,12 @@ struct weir_space {
   }                                                                            \
   static inline weir_##type##_record *weir_##type##_edit(                      \
       const weir_space *space, uint32_t index) {                               \
-    weir_##type##_record *record = weir_##type##_fresh(space, index);          \
-    weir_keep(&space->memory, record, WEIR_KEPT_##type);                       \
+    weir_##type##_record *record =                                             \
+        (weir_##type##_record *)(void *)space->slab.array.base + index;        \
+    if (WEIR_SELDOM(space->memory.commons)) {                                  \
+      record = weir_##type##_fresh(space, index);                              \
+      weir_note(space->memory.commons, record, WEIR_KEPT_##type);              \
+    }                                                                          \
     return record;                                                             \
   }
 /* Of a limiter and a port, what changes often; whoever changes the rest of them
@@ -245,14 +251,14 @@ weir_limiter_of(const weir_space *space, const weir_instance_record *instance) {
 
 /* The end of a step: the records agree with one another. */
 static inline void weir_step(const weir_space *space) {
-  if (space->memory.commons) weir_commit(space->memory.commons);
+  if (WEIR_SELDOM(space->memory.commons)) weir_commit(space->memory.commons);
 }
 
 /* Has the host of another's port woken when the call is done. */
 void weir_ring_port(const weir_space *space, uint32_t port);
 
 static inline void weir_ring(const weir_space *space, uint32_t port) {
-  if (space->memory.commons) weir_ring_port(space, port);
+  if (WEIR_SELDOM(space->memory.commons)) weir_ring_port(space, port);
 }
 
 /* Counts the steps along a list that damaged memory may have made a circle, of

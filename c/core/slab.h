@@ -80,15 +80,19 @@ static inline uint32_t weir_slab_take(weir_slab *slab) {
   weir_slab_head *head = slab->head;
   uint32_t index = head->free;
   weir_record *record;
-  weir_keep(slab->array.memory, &head->used, 2 * sizeof head->used);
-  record = weir_slab_at(slab, index ? index : head->used);
-  weir_keep(slab->array.memory, record, sizeof *record);
-  if (index) {
-    if (record->generation & 1) weir_lost(slab->array.memory->commons);
-    head->free = record->next;
-  } else {
-    index = head->used++;
+  bool is_new = !index;
+  if (is_new) index = head->used;
+  record = weir_slab_at(slab, index);
+  if (WEIR_SELDOM(slab->array.commons)) {
+    if (!is_new && record->generation & 1) weir_lost(slab->array.commons);
+    weir_note(slab->array.commons, &head->used, 2 * sizeof head->used);
+    weir_note(slab->array.commons, record, sizeof *record);
+  }
+  if (is_new) {
+    head->used++;
     record->generation = 0;
+  } else {
+    head->free = record->next;
   }
   record->generation++;
   record->next = 0;
@@ -108,9 +112,11 @@ static inline bool weir_slab_reserve(weir_slab *slab) {
 /* Makes every handle of the record stale and the record free. */
 static inline void weir_slab_give(weir_slab *slab, uint32_t index) {
   weir_record *record = weir_slab_at(slab, index);
-  if (!(record->generation & 1)) weir_lost(slab->array.memory->commons);
-  weir_keep(slab->array.memory, record, sizeof *record);
-  weir_keep(slab->array.memory, &slab->head->free, sizeof slab->head->free);
+  if (WEIR_SELDOM(slab->array.commons)) {
+    if (!(record->generation & 1)) weir_lost(slab->array.commons);
+    weir_note(slab->array.commons, record, sizeof *record);
+    weir_note(slab->array.commons, &slab->head->free, sizeof(uint32_t));
+  }
   record->generation++;
   record->next = slab->head->free;
   slab->head->free = index;
