@@ -180,6 +180,7 @@ typedef struct open_options {
 static const char *check_text(lua_State *L, const char *who, const char *what) {
   bind_option option = { .kind = BIND_TEXT, .min = 1, .max = 255 };
   const char *text;
+  if (lua_isnone(L, 1)) lua_settop(L, 1);
   option.name = what;
   bind_read_option(L, 1, who, &option, &text);
   return text;
