@@ -165,7 +165,9 @@ in_processes("processes that share a limiter", function()
     local stopped = start(holder, 3)
     stopped:line()
     stopped:signal "STOP"
-    local _, err = weir.run(function() return door:acquire { timeout = 0.3 } end)
+    local _, err = weir.run(function()
+      return door:acquire { timeout = 0.3 }
+    end)
     assert.equal("timeout", err.code)
     stopped:signal "CONT"
     stopped:stop()

@@ -106,9 +106,10 @@ static void find_lost_errors(lua_State *L, weir_lua *W) {
   lua_gc(L, LUA_GCCOLLECT);
 }
 
-/* Likewise, of shared spaces, permits that nobody here can reach any more: other
-** processes cannot know that. While somebody waits there the loop wakes for each
-** patrol; when nobody was resumed since the last time, it is idle enough. */
+/* Likewise, of shared spaces, permits that nobody here can reach any more:
+** other processes cannot know that. While somebody waits there the loop wakes
+** for each patrol; when nobody was resumed since the last time, it is idle
+** enough. */
 static void find_lost_permits(lua_State *L, weir_lua *W) {
   bool idle = !W->stirred;
   if (!W->opened) return;

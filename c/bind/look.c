@@ -121,7 +121,8 @@ What a limiter does and has done.
 would be admitted now), `retry_after` and `reset_after` in seconds
 @treturn table `name` (or the file and line it was made at), `space` ("shm:api",
 if it is in one) and `id`, a number or a string that all objects of one limiter
-have; `generation`, how many times it was configured, in whichever process; `limit` (nil: not limited), `in_use`,
+have; `generation`, how many times it was configured, in whichever process;
+`limit` (nil: not limited), `in_use`,
 `waiting` and `keys` now; `admitted`, `dropped` (gave back by an error or by
 being dropped) and `unused` since it was made; `refused`, a table by code;
 `would`, the same for a dry run; `closed`; `wait`, a table of `p50`, `p90`,

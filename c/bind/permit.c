@@ -33,8 +33,8 @@ void bind_push_permit_metatable(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &PERMIT);
 }
 
-/* 0; or what is wrong, and *space where. What was held in a space that is closed
-** came back when it was. */
+/* 0; or what is wrong, and *space where. What was held in a space that is
+** closed came back when it was. */
 static int give_back(bind_permit *self, weir_outcome outcome,
                      bind_space **space) {
   weir_lua *W = self->W;

@@ -118,8 +118,8 @@ static int ask_to_wait(lua_State *L, int limiter, bind_request *request,
 }
 
 /* A request from a coroutine that is no running task, or from none at all. It
-** looks first, since what is needed to wait may raise; in a shared space another
-** process may come in between. */
+** looks first, since what is needed to wait may raise; in a shared space
+** another process may come in between. */
 static int ask_outside(lua_State *L, int limiter, bind_request *request,
                        uint32_t *fiber, weir_ticket *ticket) {
   const bind_space *space = request->space;

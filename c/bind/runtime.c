@@ -17,8 +17,8 @@ void bind_push_table(lua_State *L, bind_table which) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES[which]);
 }
 
-/* A child's copy of a loop watches by what is still the parent's: it gets one of
-** its own before it changes anything. */
+/* A child's copy of a loop watches by what is still the parent's: it gets one
+** of its own before it changes anything. */
 void bind_after_fork(weir_lua *W) {
   long pid = (long)getpid();
   if (W->pid != pid && W->home.loop) event_reinit(weir_loop_base(W->home.loop));

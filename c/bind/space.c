@@ -1,11 +1,4 @@
-/*
-** space.c - the spaces of a Lua state: its own, and those it shares with other
-** processes.
-**
-** A shared space is used by its object, by its limiters, and by whoever has a
-** ticket of it. It is detached from with the last of them, or by space:close;
-** its record here stays until nobody points to it any more.
-*/
+/* space.c - see space.h. */
 #include <stdlib.h>
 
 #include "bind.h"

@@ -204,9 +204,9 @@ end
 --
 -- The label `limiter` is a limiter's name, or the file and line it was made at;
 -- a limiter in a shared space has the label `space` as well, and every process
--- tells the same of it, so ask one of them. Limiters that share their labels are
--- summed, and go on being counted (as they were at the last call) when they are
--- collected while another one is there.
+-- tells the same of it, so ask one of them. Limiters that share their labels
+-- are summed, and go on being counted (as they were at the last call) when they
+-- are collected while another one is there.
 -- @function metrics
 -- @treturn string the text, with "# EOF" as its last line
 return function()
