@@ -293,10 +293,11 @@ static void read_space(lua_State *L, int index, const char *who,
   bind_settings *s = out;
   if (lua_type(L, index) == LUA_TSTRING) return;
   s->space = bind_to_space(L, index);
-  if (!s->space)
+  if (s->space)
+    bind_check_open(L, s->space, who);
+  else
     bind_expected(L, who, option->name,
                   "what weir.open gave, or its URL such as 'shm:api'", index);
-  bind_check_open(L, s->space, who);
 }
 
 /* Leaves the object of the space that the options name on the stack, so that it
