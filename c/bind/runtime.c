@@ -18,11 +18,18 @@ void bind_push_table(lua_State *L, bind_table which) {
 }
 
 /* A child's copy of a loop watches by what is still the parent's: it gets one
-** of its own before it changes anything. */
+** of its own before it changes anything. It must not hear the parent's bells. */
 void bind_after_fork(weir_lua *W) {
   long pid = (long)getpid();
-  if (W->pid != pid && W->home.loop) event_reinit(weir_loop_base(W->home.loop));
+  if (W->pid == pid) return;
   W->pid = pid;
+  if (!W->home.loop) return;
+  event_reinit(weir_loop_base(W->home.loop));
+  for (bind_space *space = W->opened; space; space = space->next) {
+    if (!bind_space_trouble(space)) continue;
+    weir_loop_free(space->loop);
+    space->loop = NULL;
+  }
 }
 
 /* Waiters and holders go with the state: nobody is left to resume them. */

@@ -85,11 +85,17 @@ const bind_space *bind_first_opened(const weir_lua *W) {
   return space;
 }
 
+/* A bell that a child has inherited is the parent's to hear. */
+void bind_advance_in(const bind_space *space, uint64_t now) {
+  if (!space->shared || !bind_space_trouble(space))
+    weir_advance(space->port, now);
+}
+
 void bind_advance(weir_lua *W) {
   uint64_t now = bind_now(W, true);
   weir_advance(W->home.port, now);
   for (bind_space *space = W->opened; space; space = space->next)
-    if (space->port) weir_advance(space->port, now);
+    bind_advance_in(space, now);
 }
 
 uint64_t bind_next_deadline(const weir_lua *W) {

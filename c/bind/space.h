@@ -65,7 +65,7 @@ static inline void bind_check_open(lua_State *L, const bind_space *space,
   if (!space->port) bind_raise(L, space, who, BIND_E_CLOSED);
 }
 
-/* WEIR_E_FORKED, WEIR_E_DAMAGED; 0: all is well. */
+/* BIND_E_CLOSED, WEIR_E_FORKED, WEIR_E_DAMAGED; 0: all is well. */
 int bind_space_trouble(const bind_space *space);
 
 void bind_push_space_table(lua_State *L, const bind_space *space,
@@ -100,6 +100,7 @@ void bind_close_space(bind_space *space);
 
 /* Over all spaces: */
 void bind_advance(struct weir_lua *W);
+void bind_advance_in(const bind_space *space, uint64_t now); /* one of them */
 uint64_t bind_next_deadline(const struct weir_lua *W);
 bool bind_pending(const struct weir_lua *W);
 

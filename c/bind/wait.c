@@ -157,7 +157,7 @@ static void decide_out_of_turn(weir_lua *W, uint32_t index) {
   const bind_fiber *fiber = bind_fiber_at(W, index);
   weir_event event;
   int claimed;
-  weir_advance(fiber->space->port, bind_now(W, true));
+  bind_advance_in(fiber->space, bind_now(W, true));
   claimed = weir_claim(fiber->space->port, fiber->ticket, &event);
   if (claimed < 0) event = NOTHING;
   if (claimed) decide(W, index, &event);
