@@ -18,7 +18,7 @@ void bind_push_table(lua_State *L, bind_table which) {
 }
 
 /* A child's copy of a loop watches by what is still the parent's: it gets one
-** of its own before it changes anything. It must not hear the parent's bells. */
+** of its own before it changes anything. The parent's bells are not for it. */
 void bind_after_fork(weir_lua *W) {
   long pid = (long)getpid();
   if (W->pid == pid) return;
