@@ -90,6 +90,8 @@ local function only_globals(fn)
   end
 end
 
+local spaces_dir = "" -- of the processes that are started; "": weir's own
+
 -- A file with a function in it, and the words of a shell that run it.
 local function script_of(fn, ...)
   only_globals(fn)
@@ -99,7 +101,8 @@ local function script_of(fn, ...)
   local words = table.pack(...)
   for i, word in ipairs(words) do words[i] = quoted(tostring(word)) end
   return name, { "LUA_PATH=" .. quoted(package.path),
-                 "LUA_CPATH=" .. quoted(package.cpath) },
+                 "LUA_CPATH=" .. quoted(package.cpath),
+                 "WEIR_DIR=" .. quoted(spaces_dir) },
     { LUA, "-l spec.helper", name, table.unpack(words) }
 end
 
@@ -156,12 +159,17 @@ end
 
 -- == shared spaces ============================================================
 
---- A new directory for shared spaces, and what removes it.
+--- A new directory for shared spaces, those of processes that are started from
+-- now on as well, and what removes it.
 function helper.spaces_dir()
   local dir = os.tmpname()
   os.remove(dir)
   assert(os.execute("mkdir -m 700 " .. dir))
-  return dir, function() os.execute("rm -rf " .. dir) end
+  spaces_dir = dir
+  return dir, function()
+    spaces_dir = ""
+    os.execute("rm -rf " .. dir)
+  end
 end
 
 -- == spec files with a process of their own ===================================
