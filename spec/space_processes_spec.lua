@@ -46,9 +46,9 @@ local function worker(where, name, calls)
   local log = io.open(where .. "/log", "a")
   log:setvbuf "no"
   local work = door(function()
-    log:write("in ", name, "\n")
+    log:write("in " .. name .. "\n") -- at once: others write as well
     module.sleep(0.002)
-    log:write("out ", name, "\n")
+    log:write("out " .. name .. "\n")
   end)
   print "ready"
   io.stdout:flush()
@@ -80,7 +80,7 @@ local function waiter(where, name)
   log:setvbuf "no"
   module.run(function()
     local permit, err = door:acquire { cost = 3, timeout = 20 }
-    log:write(name, "\n")
+    log:write(name .. "\n")
     print(permit or err)
     if permit then permit:release() end
   end)
