@@ -51,6 +51,8 @@ describe("weir", function()
     assert.same({ 0, "" }, { code, err })
     assert.matches("Usage: weir", out)
     assert.matches("run%s+Run a Lua script", out)
+    assert.matches("spaces%s+List the spaces", out)
+    assert.matches("rm%s+Remove a space", out)
   end)
 
   it("tells its version", function()
@@ -68,12 +70,15 @@ describe("weir", function()
   it("answers a wrong command line with 2 and what is wrong", function()
     local wrong = {
       [""] = "weir: a command is required",
-      ["rum"] = "unknown command 'rum'\nDid you mean 'run'",
+      ["run1"] = "unknown command 'run1'\nDid you mean 'run'",
       ["--bogus"] = "unknown option '%-%-bogus'",
       ["run"] = "Usage: weir run.-missing argument 'script'",
       ["run --bogus x.lua"] = "unknown option '%-%-bogus'",
       ["run no/such.lua"] = "weir: cannot open no/such%.lua",
       ["run /"] = "weir: cannot read /",
+      ["rm"] = "Usage: weir rm.-missing argument 'name'",
+      ["rm --bogus x"] = "unknown option '%-%-bogus'",
+      ["spaces x"] = "too many arguments",
     }
     for line, message in pairs(wrong) do
       local code, out, err = sh(WEIR .. " " .. line)
@@ -213,6 +218,96 @@ describe("weir run", function()
   it("ends with 130 on Ctrl-C while it computes", function()
     local code, out, err = run(interrupt .. "while true do end")
     assert.same({ 130, "closed\n", "" }, { code, out, err })
+  end)
+end)
+
+describe("weir spaces and weir rm", function()
+  local helper = require "spec.helper"
+  local dir, remove_dir
+
+  before_each(function()
+    files = {}
+    dir, remove_dir = helper.spaces_dir()
+  end)
+
+  after_each(function()
+    helper.collect()
+    remove_dir()
+    cleanup()
+  end)
+
+  local function cli(line)
+    return sh(("env WEIR_DIR=%s %s %s"):format(dir, WEIR, line))
+  end
+
+  local function open(name, options)
+    options = options or {}
+    options.dir = dir
+    return assert(weir.open("shm:" .. name, options))
+  end
+
+  it("explain themselves", function()
+    local code, out = cli "spaces --help"
+    assert.equal(0, code)
+    assert.matches("Usage: weir spaces.*%-%-dir <dir>", out)
+    code, out = cli "rm --help"
+    assert.equal(0, code)
+    assert.matches("Usage: weir rm.*%-%-force.*%-%-dir <dir>", out)
+  end)
+
+  it("show nothing where there is nothing", function()
+    assert.same({ 0, "", "" }, { cli "spaces" })
+    assert.same({ 0, "", "" }, { cli "spaces --dir /no/such/dir" })
+  end)
+
+  it("show a table of what there is", function()
+    local api <close> = open("api", { size = "1m" })
+    local other <close> = open "other"
+    local users = weir.limiter { space = api, name = "users", concurrent = 1,
+                                 keys = 10 }
+    local ada, bob = users:acquire "ada", users:acquire "bob"
+    local code, out, err = cli "spaces"
+    assert.same({ 0, "" }, { code, err })
+    assert.matches("^name +size +used +processes +limiters +keys +tickets\n"
+      .. "shm:api +1m +%d+k +1 +1 +2 +2\n"
+      .. "shm:other +16m +%d+k +1 +0 +0 +0\n$", out)
+    local width = #out:match "[^\n]+"
+    for line in out:gmatch "[^\n]+" do assert.equal(width, #line) end
+    assert.is_true(ada ~= bob and other ~= api)
+  end)
+
+  it("say what is wrong with what is no space", function()
+    os.execute(("mkdir -m 700 %s/odd; echo odd >%s/odd/space"):format(dir, dir))
+    local code, out, err = cli "spaces"
+    assert.same({ 0, "" }, { code, err })
+    assert.matches("^shm:odd  .*/odd/space: is too short", out)
+    assert.same({ 0, "", "" }, { cli "rm odd" })
+    assert.same({ 0, "", "" }, { cli "spaces" })
+  end)
+
+  it("say what is wrong with the directory", function()
+    os.execute("chmod 777 " .. dir)
+    local code, out, err = cli "spaces"
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^weir: .*everybody can write to it", err)
+    os.execute("chmod 700 " .. dir)
+  end)
+
+  it("remove a space, but none that is used, unless they must", function()
+    local api <close> = open "api"
+    local code, out, err = cli "rm api"
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^weir: .*/api/space: process %d+ uses it: stop it, or use "
+                   .. "force", err)
+    assert.same({ 0, "", "" }, { cli "rm --force shm:api" })
+    assert.same({ 0, "", "" }, { cli "spaces" })
+    local anew <close> = open "api"
+    assert.not_equal(api, anew)
+    anew:close()
+    assert.same({ 0, "", "" }, { cli("rm api --dir " .. dir) })
+    code, out, err = cli "rm api"
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^weir: .*/api: is not there", err)
   end)
 end)
 

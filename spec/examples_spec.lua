@@ -68,9 +68,21 @@ describe("the example", function()
   end
 end)
 
+-- In which order its workers come is theirs to say.
+describe("the example shared", function()
+  it("shows three at once, and that a killed one leaves no gap", function()
+    local out, code = sh(RUN .. EXAMPLES .. "shared.lua")
+    assert.equal(0, code)
+    assert.matches("\n7 ended, 1 was killed, at most 3 ran at once\n$", out)
+    assert.equal(8, select(2, out:gsub("begins", "")))
+    assert.is_nil(out:find("####", 1, true))
+  end)
+end)
+
 describe("the examples", function()
   it("are all run here", function()
-    local run = { server = true, fetch = true, demo = true }
+    local run = { server = true, fetch = true, demo = true,
+                  shared = true }
     for name in pairs(PRINTED) do run[name] = true end
     local found = {}
     for name in (sh("ls " .. EXAMPLES)):gmatch "([^\n]+)%.lua" do

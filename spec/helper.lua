@@ -90,23 +90,86 @@ local function only_globals(fn)
   end
 end
 
+local spaces_dir = "" -- of the processes that are started; "": weir's own
+
+-- A file with a function in it, and the words of a shell that run it.
+local function script_of(fn, ...)
+  only_globals(fn)
+  local name = os.tmpname()
+  local file <close> = assert(io.open(name, "wb"))
+  file:write(string.dump(fn))
+  local words = table.pack(...)
+  for i, word in ipairs(words) do words[i] = quoted(tostring(word)) end
+  return name, { "LUA_PATH=" .. quoted(package.path),
+                 "LUA_CPATH=" .. quoted(package.cpath),
+                 "WEIR_DIR=" .. quoted(spaces_dir) },
+    { LUA, "-l spec.helper", name, table.unpack(words) }
+end
+
 --- Runs a function, which may use globals only, in a Lua of its own.
 -- @tparam function fn called with the other arguments, as strings
 -- @treturn string what it wrote, to stdout and to stderr
 -- @treturn number its exit code; 128 and more: the signal that ended it
 function helper.child(fn, ...)
-  only_globals(fn)
-  local name = os.tmpname()
-  local file = assert(io.open(name, "wb"))
-  file:write(string.dump(fn))
-  file:close()
-  local words = table.pack(...)
-  for i, word in ipairs(words) do words[i] = quoted(tostring(word)) end
-  local out, code = run("LUA_PATH=" .. quoted(package.path),
-                        "LUA_CPATH=" .. quoted(package.cpath), LIMIT, LUA,
-                        "-l spec.helper", name, table.unpack(words))
+  local name, variables, words = script_of(fn, ...)
+  local out, code = run(table.concat(variables, " "), LIMIT,
+                        table.unpack(words))
   os.remove(name)
   return out, code
+end
+
+local process = {} -- methods of one that goes on beside the spec
+process.__index = process
+
+--- The next line it writes; nil at its end.
+function process:line() return self.pipe:read "l" end
+
+--- Sends it a signal: "KILL", "STOP", "CONT".
+function process:signal(name)
+  os.execute(("kill -%s %d"):format(name, self.pid))
+end
+
+--- Waits for its end: what else it wrote, and its exit code as helper.child's.
+function process:finish()
+  if not self.pipe then return end
+  local out = self.pipe:read "a"
+  local _, how, code = self.pipe:close()
+  os.remove(self.name)
+  self.pipe = nil
+  return out, how == "exit" and code or 128 + code
+end
+
+--- Ends it, however it goes.
+function process:stop()
+  if self.pipe then self:signal "KILL" end
+  self:finish()
+end
+
+--- As helper.child, but does not wait for it.
+-- @treturn table a process with `pid`, line, signal, finish and stop
+function helper.start(fn, ...)
+  local name, variables, words = script_of(fn, ...)
+  local command = ("echo $$; %s=1 %s exec %s 2>&1"):format(
+    CHILD, table.concat(variables, " "), table.concat(words, " "))
+  local self = setmetatable({ pipe = assert(io.popen(command)), name = name },
+                            process)
+  self.pid = math.tointeger(self:line())
+  return self
+end
+
+-- == shared spaces ============================================================
+
+--- A new directory for shared spaces, those of processes that are started from
+-- now on as well, and what removes it.
+function helper.spaces_dir()
+  local dir = os.tmpname()
+  os.remove(dir)
+  assert(os.execute("mkdir -m 700 " .. dir))
+  spaces_dir = dir
+  return dir, function()
+    spaces_dir = ""
+    os.execute("rm -rf " .. dir)
+  end
 end
 
 -- == spec files with a process of their own ===================================

@@ -207,7 +207,7 @@ describe("limiter:stats", function()
     assert.same({
       name = "spec/limiter_spec.lua:" .. line, id = stats.id,
       limit = 3, in_use = 0, waiting = 0, keys = 0, admitted = 0, dropped = 0,
-      unused = 0, closed = false,
+      unused = 0, closed = false, generation = 1,
       refused = { full = 0, timeout = 0, closed = 0, canceled = 0,
                   impossible = 0, doomed = 0, exhausted = 0, shed = 0 },
       would = { admitted = 0, waiting = 0, full = 0, timeout = 0, closed = 0,

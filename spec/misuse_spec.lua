@@ -253,7 +253,7 @@ describe("bad input", function()
   it("is an option that is like no other, with all there are", function()
     local all = "; known are: concurrent, queue, timeout, rate, per, burst, "
       .. "window, align, keys, on_exhausted, order, aging, shed, adaptive, "
-      .. "dry_run, cost, priority, name, key, flow, on_refuse"
+      .. "dry_run, cost, priority, name, space, key, flow, on_refuse"
     for name, shown in pairs {
       [1] = "1", [""] = "''", bananas = "'bananas'", [true] = "true",
       [HUGE] = "a string of 100000 bytes", [print] = "a function",

@@ -31,8 +31,9 @@ local function output(script)
   file:close()
   local command = script:find("weir.run(", 1, true) and "lua5.4"
     or "lua5.4 " .. ROOT .. "/lua/bin/weir run"
-  local run = io.popen(("cd %s && LUA_PATH='%s' LUA_CPATH='%s' timeout 20 "
-    .. "%s script.lua 2>&1"):format(dir, PATH, CPATH, command))
+  local run = io.popen(("cd %s && LUA_PATH='%s' LUA_CPATH='%s' WEIR_DIR=%s "
+    .. "timeout 20 %s script.lua 2>&1"):format(dir, PATH, CPATH,
+                                               dir .. "/spaces", command))
   local text = run:read "a"
   local ok = run:close()
   os.execute("rm -r " .. dir)

@@ -47,6 +47,30 @@ static int check_members(lua_State *L) {
   return (int)count;
 }
 
+static const char *name_of(const bind_space *space) {
+  return space->shared ? space->url : "this Lua state alone";
+}
+
+/* The one space that all of them are in. */
+static bind_space *check_space(lua_State *L, int list, int count) {
+  const bind_limiter *first, *other;
+  lua_rawgeti(L, list, 1);
+  first = lua_touserdata(L, -1);
+  for (int i = 2; i <= count; i++) {
+    lua_rawgeti(L, list, i);
+    other = lua_touserdata(L, -1);
+    if (other->space != first->space)
+      luaL_error(L,
+                 "weir.all: limiters 1 and %d are in different spaces (%s and "
+                 "%s), where nothing happens at the same instant; use "
+                 "weir.stack",
+                 i, name_of(first->space), name_of(other->space));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return first->space;
+}
+
 /* Takes over what the members want to be asked. */
 static void join_members(lua_State *L, int list, int count,
                          bind_limiter *self) {
@@ -97,13 +121,13 @@ nobody, and there is no deadlock in whatever order callers name limiters. (A
 @usage local copy = weir.all{ disk, network }(function(file) end)
 */
 static int all(lua_State *L) {
-  weir_lua *W = bind_self(L);
   int count, list;
   bind_limiter *self;
+  bind_self(L);
   lua_settop(L, 1);
   count = check_members(L);
   list = lua_gettop(L);
-  self = bind_limiter_new(L, W);
+  self = bind_limiter_new(L, check_space(L, list, count));
   join_members(L, list, count, self);
   lua_createtable(L, BIND_LIMITER_MEMBERS, 0);
   push_label(L, list, count);

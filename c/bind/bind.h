@@ -1,9 +1,10 @@
 /*
 ** bind.h - what the files of the Lua binding share.
 **
-** A weir_lua is everything weir keeps for one Lua state: one local space, one
-** port, the host that drives it, and a fiber for every coroutine that weir
-** resumes. All C functions of the module have it as their first upvalue.
+** A weir_lua is everything weir keeps for one Lua state: its own space and the
+** shared ones it opened, a port in each, the host that drives them, and a fiber
+** for every coroutine that weir resumes. All C functions of the module have it
+** as their first upvalue.
 */
 #ifndef WEIR_BIND_H
 #define WEIR_BIND_H
@@ -15,6 +16,7 @@
 
 #include "../core/slab.h"
 #include "compat.h"
+#include "space.h"
 
 /* Of a fiber. */
 typedef enum bind_state {
@@ -37,6 +39,7 @@ typedef struct bind_fiber {
   int32_t base;         /* stack height at the wait */
   lua_State *co;        /* anchored in the fibers table; NULL once finished */
   weir_ticket ticket;   /* what it waits for, or was granted by the wait */
+  bind_space *space;    /* the ticket's */
   void *source;         /* a weir_watch or weir_lookup it waits with, or NULL */
   uint64_t waited;      /* ns, once decided */
   weir_limiter limiter; /* who decided */
@@ -53,9 +56,8 @@ typedef struct bind_fiber {
 } bind_fiber;
 
 typedef struct weir_lua {
-  weir_space *space;
-  weir_port *port;
-  weir_loop *loop; /* NULL until something needs one */
+  bind_space home;
+  bind_space *opened; /* the first of the shared ones */
   weir_slab fibers;
   weir_slab held;                   /* slots of held permits; see held.c */
   uint32_t later_first, later_last; /* those who gave way in this frame */
@@ -63,14 +65,16 @@ typedef struct weir_lua {
   uint32_t current;                 /* the fiber being resumed; 0: none */
   lua_State *current_co;            /* its coroutine; NULL: none */
   uint64_t current_id;              /* its handle */
-  lua_State *ended;  /* whose guard has nothing left to do; NULL: nobody's */
-  lua_State *driver; /* who resumes */
-  uint64_t now;      /* ns: the turn's time */
-  uint32_t alive;    /* fibers that are not finished */
-  uint32_t sources;  /* fibers that wait for a descriptor or a name */
-  int idle_calls;    /* free call records in the pool */
-  bool failed;       /* bind_fail noted something */
-  bool unclaimed;    /* a task failed, and nobody has seen it yet */
+  lua_State *ended;    /* whose guard has nothing left to do; NULL: nobody's */
+  lua_State *driver;   /* who resumes */
+  uint64_t now;        /* ns: the turn's time */
+  uint64_t collect_at; /* ns: garbage was looked for a second before */
+  long pid;         /* whose descriptors the loop has; after a fork: not ours */
+  uint32_t alive;   /* fibers that are not finished */
+  uint32_t sources; /* fibers that wait for a descriptor or a name */
+  int idle_calls;   /* free call records in the pool */
+  bool failed;      /* bind_fail noted something */
+  bool unclaimed;   /* a task failed, and nobody has seen it yet */
   bool virtual_time; /* `now` is given by step */
   bool driving;      /* coroutines are being resumed */
   bool stepping;     /* inside a frame: weir.step, weir_lua_step */
@@ -79,8 +83,10 @@ typedef struct weir_lua {
   bool attached;     /* the loop's base is the program's */
   bool refused;      /* the limited call that returned last was refused */
   bool measures;     /* some limit is adaptive: releases tell the exact time */
+  bool looking;      /* spaces are being walked through: none is freed */
+  bool stirred;      /* somebody was resumed in this turn of the loop */
+  bool littered;     /* somebody was since garbage was last looked for */
   bool traces;       /* weir.trace: where permits are asked for is noted */
-  uint32_t traced;   /* places in BIND_TRACES at which to look for old ones */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
 } weir_lua;
@@ -98,13 +104,10 @@ typedef struct bind_result {
 } bind_result;
 
 /* The runtime of a C function of the module. */
-static inline weir_lua *bind_check_open(lua_State *L, weir_lua *W) {
-  if (!W->port) luaL_error(L, "weir: this Lua state is being closed");
-  return W;
-}
-
 static inline weir_lua *bind_self(lua_State *L) {
-  return bind_check_open(L, lua_touserdata(L, lua_upvalueindex(1)));
+  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
+  if (!W->home.port) luaL_error(L, "weir: this Lua state is being closed");
+  return W;
 }
 
 /* --- runtime.c ------------------------------------------------------------ */
@@ -119,8 +122,17 @@ weir_lua *bind_find(lua_State *L);
 ** waits in this state the time decides nothing, and the last one will do. */
 uint64_t bind_now(weir_lua *W, bool exact);
 
+/* The time of a call in a space: where others decide, too, it is exact. */
+static inline uint64_t bind_time(const bind_space *space, bool exact) {
+  return bind_now(space->W, exact || space->shared);
+}
+
 /* Tells the host that something may have been decided, unless it is looking. */
 void bind_touch(weir_lua *W);
+
+/* To be called where a loop is run or freed: it may be that of the process that
+** this one was forked from. */
+void bind_after_fork(weir_lua *W);
 
 /* The libevent host, made if need be; raises where there can be none. */
 weir_loop *bind_loop(lua_State *L, weir_lua *W);
@@ -129,11 +141,9 @@ weir_loop *bind_loop(lua_State *L, weir_lua *W);
 typedef enum bind_table {
   BIND_FIBERS, /* [thread] = index: anchors the coroutines that weir resumes */
   BIND_OUTCOMES, /* [index] = {results, n=} or {error, traceback} */
-  BIND_LIMITERS, /* [handle] = list of its objects, both weak; each object holds
-                    the list */
   BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
   BIND_HELD,     /* [slot] = permit, weakly; see held.c */
-  BIND_TRACES,   /* [ticket] = "file:line" of the call that asked for it */
+  BIND_SPACES,   /* [bind_space] = its object, weakly */
   BIND_MADE,     /* ["file:line"] = how many limiters were made there */
   BIND_TABLES    /* how many there are */
 } bind_table;
@@ -180,8 +190,8 @@ void bind_unjoin(weir_lua *W, uint32_t joiner);
 */
 uint32_t bind_wait_prepare(lua_State *L, weir_lua *W, const char *what);
 void bind_wait_skip(lua_State *L, weir_lua *W, uint32_t fiber);
-int bind_wait(lua_State *L, weir_lua *W, uint32_t fiber, weir_ticket ticket,
-              lua_KFunction k);
+int bind_wait(lua_State *L, bind_space *space, uint32_t fiber,
+              weir_ticket ticket, lua_KFunction k);
 bool bind_wait_over(lua_State *L, weir_lua *W, lua_KContext id,
                     bind_result *out);
 int bind_wait_again(lua_State *L, lua_KContext id, lua_KFunction k);
@@ -194,8 +204,15 @@ static inline uint64_t bind_fiber_id(const weir_lua *W, uint32_t fiber) {
   return weir_slab_handle(&W->fibers, fiber);
 }
 
-/* Takes the decided tickets to their fibers and these to the run queue. */
-void bind_collect(weir_lua *W);
+/* Takes the decided tickets to their fibers and these to the run queue: those
+** of home, or with `all` of every space. */
+void bind_collect(weir_lua *W, bool all);
+
+/* Ends all waits in a space that is being closed: they are told CLOSED. */
+void bind_wait_end_all(const bind_space *space);
+
+/* Likewise in the spaces that are damaged or forked: they raise. */
+void bind_wait_end_troubled(weir_lua *W);
 
 /* Ends a wait that will not be taken up again: the ticket leaves its queue. */
 void bind_wait_abort(weir_lua *W, uint32_t fiber);
@@ -251,7 +268,7 @@ typedef struct bind_refusal {
 } bind_refusal;
 
 /* Pushes nil and its error object; answers 2. */
-int bind_limiter_refuse(lua_State *L, weir_lua *W, const bind_refusal *refusal);
+int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal);
 
 /* --- options.c: the one parser of options --------------------------------- */
 
@@ -261,6 +278,7 @@ typedef enum bind_kind {
   BIND_SECONDS,            /* uint64_t, ns: 0 (min 1: more) to a billion
                               seconds */
   BIND_NUMBER,             /* double, above 0 */
+  BIND_SIZE,               /* uint64_t, bytes: a number, or "256k" "16m" "1g" */
   BIND_FLAG,               /* bool */
   BIND_CHOICE,             /* uint32_t: the place of a string in `names` */
   BIND_TEXT,               /* const char *: min to max bytes, without NUL; the
@@ -318,8 +336,8 @@ static inline void *bind_test(lua_State *L, int index, const void *tag,
 /* A limiter; or several that are asked together (weir.all), and then it has no
 ** handle of its own. */
 typedef struct bind_limiter {
-  const void *tag; /* see bind_test */
-  weir_lua *W;     /* so that no upvalue has to be looked up */
+  const void *tag;   /* see bind_test */
+  bind_space *space; /* so that no upvalue has to be looked up */
   weir_limiter handle;
   uint32_t cost;   /* of a call; 0: a function knows */
   int8_t priority; /* of a call, unless a function knows; of members: each its
@@ -327,6 +345,7 @@ typedef struct bind_limiter {
   uint8_t members; /* that are asked together; 0: it is one limiter */
   uint8_t slots;   /* values that asking its functions leaves on the stack */
   bool keyed;      /* it has an instance for each key */
+  bool gone;       /* collected */
   bool asks;       /* some function has to be asked, or members */
   bool key_function, flow_function, priority_function;
 } bind_limiter; /* uservalue: a table, see bind_field */
@@ -352,7 +371,8 @@ typedef enum bind_field {
   BIND_LIMITER_MEMBERS  /* of several: a list of limiters */
 } bind_field;
 
-/* The limiter a method was called on; raises "who: expected a limiter". */
+/* The limiter a method was called on; raises "who: expected a limiter", or that
+** its space is closed. */
 bind_limiter *bind_check_limiter(lua_State *L, const char *who);
 
 /* As above, or several that are asked together. */
@@ -362,10 +382,11 @@ bind_limiter *bind_check_asked(lua_State *L, const char *who);
 bind_limiter *bind_to_limiter(lua_State *L, int index);
 
 /* Pushes an object that has this handle; false, and nothing: nobody has one. */
-bool bind_push_limiter(lua_State *L, weir_limiter limiter);
+bool bind_push_limiter(lua_State *L, const bind_space *space,
+                       weir_limiter limiter);
 
 /* Pushes a new limiter object without a handle. */
-bind_limiter *bind_limiter_new(lua_State *L, weir_lua *W);
+bind_limiter *bind_limiter_new(lua_State *L, bind_space *space);
 
 /* Pushes a field of the limiter's table. */
 int bind_limiter_field(lua_State *L, int index, int field);
@@ -374,9 +395,10 @@ int bind_limiter_field(lua_State *L, int index, int field);
 
 typedef struct bind_settings {
   weir_config config;
-  uint32_t cost;             /* 0: a function */
-  int32_t priority;          /* INT32_MIN: a function */
-  const char *name;          /* NULL: none */
+  uint32_t cost;    /* 0: a function */
+  int32_t priority; /* INT32_MIN: a function */
+  const char *name; /* NULL: none */
+  bind_space *space;
   bool key, flow, on_refuse; /* functions that are there */
   bool keyed;                /* by key or keys */
   /* What is read here first and then put into `config`: */
@@ -387,7 +409,7 @@ typedef struct bind_settings {
 } bind_settings;
 
 /* Reads the options of weir.limiter, or of limiter:set with `change`, over what
-** is in `base`. Raises. */
+** is in `base`. Raises. What it leaves on the stack keeps the space. */
 void bind_read_settings(lua_State *L, weir_lua *W, int index, const char *who,
                         const weir_config *base, bool change,
                         bind_settings *out);
@@ -396,6 +418,7 @@ void bind_read_settings(lua_State *L, weir_lua *W, int index, const char *who,
 
 /* What is asked of one limiter, or of several together. */
 typedef struct bind_request {
+  bind_space *space;
   uint32_t count;
   const weir_limiter *limiters;
   weir_request *requests;
@@ -405,9 +428,8 @@ typedef struct bind_request {
 /* The verdict on a request; WAITING: *fiber is to wait for *ticket. `limiter`:
 ** stack index of what is asked. Raises where it would have to wait and cannot,
 ** or would wait for permits that its own coroutine holds. */
-weir_verdict bind_ask(lua_State *L, weir_lua *W, int limiter,
-                      bind_request *request, uint32_t *fiber,
-                      weir_ticket *ticket);
+weir_verdict bind_ask(lua_State *L, int limiter, bind_request *request,
+                      uint32_t *fiber, weir_ticket *ticket);
 
 /* What was asked of the one that refused. */
 uint32_t bind_refused_cost(const bind_request *request);
@@ -440,14 +462,15 @@ bind_permit *bind_permit_new(lua_State *L, weir_lua *W, int metatable);
 
 /* Gives the permit on top of the stack its ticket. Raises when memory ran out;
 ** the ticket is released then. `table`: stack index of BIND_HELD. */
-void bind_hold(lua_State *L, bind_permit *permit, weir_ticket ticket,
-               int table);
+void bind_hold(lua_State *L, bind_permit *permit, bind_space *space,
+               weir_ticket ticket, int table);
 
 /* Posts what finds dropped permits after the next collection. Raises. */
 void bind_post_sentinel(lua_State *L, weir_lua *W);
 
-/* Takes the ticket from a permit; 0: it has none. */
-weir_ticket bind_let_go(bind_permit *permit);
+/* Takes the ticket from a permit, and says in which space it is; 0: it has
+** none. Whoever takes it is the space's user for it. */
+weir_ticket bind_let_go(bind_permit *permit, bind_space **space);
 void bind_push_permit_metatable(lua_State *L);
 
 /* lua_CFunction, upvalues (runtime, ...): weir.limiter(fn), limiter:wrap(fn) */
@@ -464,13 +487,14 @@ int bind_push_result(lua_State *L, weir_lua *W, uint32_t fiber);
 void bind_push_deadlock(lua_State *L, weir_lua *W);
 
 /* Pushes what people call a limiter. */
-void bind_push_limiter_label(lua_State *L, weir_limiter limiter);
+void bind_push_limiter_label(lua_State *L, const bind_space *space,
+                             weir_limiter limiter);
 
 /* Pushes "file:line" of whoever called into this module. */
 void bind_push_place(lua_State *L, const char *otherwise);
 
 /* Notes where in the source a ticket was asked for; see weir.trace. */
-void bind_trace(lua_State *L, weir_lua *W, weir_ticket ticket);
+void bind_trace(lua_State *L, bind_space *space, weir_ticket ticket);
 
 /* Pushes "task 3 (crawl.lua:12)". */
 void bind_push_fiber_name(lua_State *L, weir_lua *W, uint64_t id);
@@ -485,6 +509,7 @@ void bind_register_type(lua_State *L, int self, const void *key,
                         const char *name, const luaL_Reg *methods,
                         const luaL_Reg *metamethods);
 
+void bind_open_spaces(lua_State *L, int self);
 void bind_open_wait(lua_State *L, int self);
 void bind_open_refusal(lua_State *L, int self);
 void bind_open_held(lua_State *L, int self);
@@ -497,6 +522,7 @@ void bind_open_look(lua_State *L, int self);
 void bind_open_report(lua_State *L, int self);
 void bind_open_task(lua_State *L, int self);
 void bind_open_host(lua_State *L, int self);
+void bind_open_source(lua_State *L, int self);
 
 enum { BIND_S_TO_NS = 1000000000 };
 

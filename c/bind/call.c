@@ -29,6 +29,7 @@ static const char CALL; /* registry key of the metatable */
 
 typedef struct call_record {
   weir_lua *W;
+  bind_space *space;    /* the ticket's, used by it */
   weir_ticket ticket;   /* 0: none */
   weir_outcome outcome; /* DROPPED until fn has returned */
 } call_record;
@@ -52,12 +53,23 @@ static call_record *push_record(lua_State *L, weir_lua *W) {
   return record;
 }
 
+static void take(call_record *record, bind_space *space, weir_ticket ticket) {
+  record->space = space;
+  record->ticket = ticket;
+  bind_use(space);
+}
+
+/* What was held in a space that is closed came back when it was. */
 static void give_back(call_record *record) {
   weir_lua *W = record->W;
+  bind_space *space = record->space;
   weir_ticket ticket = record->ticket;
   if (!ticket) return;
   record->ticket = 0;
-  weir_release(W->port, ticket, record->outcome, bind_now(W, W->measures));
+  if (space->port)
+    weir_release(space->port, ticket, record->outcome,
+                 bind_time(space, W->measures));
+  bind_disuse(space);
   bind_touch(W);
 }
 
@@ -75,7 +87,7 @@ static void keep_record(lua_State *L, call_record *record, int idle) {
 /* upvalue: the table of idle records */
 static int record_close(lua_State *L) {
   call_record *record = lua_touserdata(L, 1);
-  if (!record->W->port) return 0;
+  if (!record->W->home.port) return 0;
   give_back(record);
   lua_settop(L, 1);
   keep_record(L, record, lua_upvalueindex(1));
@@ -84,7 +96,7 @@ static int record_close(lua_State *L) {
 
 static int record_gc(lua_State *L) {
   call_record *record = lua_touserdata(L, 1);
-  if (record->W->port) give_back(record);
+  if (record->W->home.port) give_back(record);
   return 0;
 }
 
@@ -163,7 +175,7 @@ static int refuse(lua_State *L, weir_lua *W, const bind_limiter *self,
     self = lua_touserdata(L, refusal.limiter);
   }
   if (!self->key_function) refusal.key = 0;
-  bind_limiter_refuse(L, W, &refusal);
+  bind_limiter_refuse(L, &refusal);
   handler = bind_limiter_field(L, refusal.limiter, BIND_LIMITER_ON_REFUSE);
   if (handler == LUA_TNIL) {
     W->refused = true;
@@ -182,13 +194,14 @@ static int refuse(lua_State *L, weir_lua *W, const bind_limiter *self,
 
 static int wait_k(lua_State *L, int status, lua_KContext id) {
   const bind_limiter *self = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
-  weir_lua *W = self->W;
+  weir_lua *W = self->space->W;
   call_record *record;
   bind_result result;
   (void)status;
   if (!bind_wait_over(L, W, id, &result)) return bind_wait_again(L, id, wait_k);
   record = lua_touserdata(L, RECORD);
-  record->ticket = result.ticket; /* first, since closing the guard may raise */
+  if (result.ticket) /* first, since closing the guard may raise */
+    take(record, self->space, result.ticket);
   if (result.guarded) lua_pop(L, 1);
   if (result.verdict != WEIR_ADMITTED)
     return refuse(L, W, self, result.limiter, result.verdict, result.cost,
@@ -204,12 +217,13 @@ static int ask(lua_State *L, weir_lua *W, const bind_limiter *self,
   weir_ticket ticket;
   uint32_t fiber;
   weir_verdict verdict =
-      bind_ask(L, W, lua_upvalueindex(UP_LIMITER), request, &fiber, &ticket);
-  if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, wait_k);
+      bind_ask(L, lua_upvalueindex(UP_LIMITER), request, &fiber, &ticket);
+  if (verdict == WEIR_WAITING)
+    return bind_wait(L, request->space, fiber, ticket, wait_k);
   if (verdict != WEIR_ADMITTED)
     return refuse(L, W, self, request->decider, verdict,
                   bind_refused_cost(request), 0);
-  record->ticket = ticket;
+  if (ticket) take(record, request->space, ticket);
   lua_pop(L, self->slots);
   return enter(L, record);
 }
@@ -218,7 +232,7 @@ static int ask(lua_State *L, weir_lua *W, const bind_limiter *self,
 static int ask_members(lua_State *L, weir_lua *W, const bind_limiter *self) {
   weir_limiter limiters[WEIR_ALL_MAX];
   weir_request requests[WEIR_ALL_MAX];
-  bind_request request = { 0, limiters, requests, 0 };
+  bind_request request = { self->space, 0, limiters, requests, 0 };
   int arguments = lua_gettop(L) - FUNCTION;
   luaL_checkstack(L, self->slots + LUA_MINSTACK, "too many arguments");
   bind_limiter_field(L, lua_upvalueindex(UP_LIMITER), BIND_LIMITER_MEMBERS);
@@ -243,7 +257,7 @@ static int ask_members(lua_State *L, weir_lua *W, const bind_limiter *self) {
 
 static int ask_functions(lua_State *L, weir_lua *W, const bind_limiter *self) {
   weir_request one = { .cost = self->cost, .priority = self->priority };
-  bind_request request = { 1, &self->handle, &one, 0 };
+  bind_request request = { self->space, 1, &self->handle, &one, 0 };
   int arguments = lua_gettop(L) - FUNCTION;
   if (self->members) return ask_members(L, W, self);
   if (bind_ask_functions(L, lua_upvalueindex(UP_LIMITER), FIRST_ARGUMENT,
@@ -256,9 +270,9 @@ static int ask_functions(lua_State *L, weir_lua *W, const bind_limiter *self) {
 /* limited(...) */
 static int call(lua_State *L) {
   const bind_limiter *self = lua_touserdata(L, lua_upvalueindex(UP_LIMITER));
-  weir_lua *W = bind_check_open(L, self->W);
+  weir_lua *W = self->space->W;
   weir_request one = { .cost = self->cost, .priority = self->priority };
-  bind_request request = { 1, &self->handle, &one, 0 };
+  bind_request request = { self->space, 1, &self->handle, &one, 0 };
   push_record(L, W);
   lua_pushvalue(L, lua_upvalueindex(UP_FUNCTION));
   lua_rotate(L, 1, 2);

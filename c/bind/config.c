@@ -287,6 +287,32 @@ static void read_adaptive(lua_State *L, int index, const char *who,
     .name = "dry_run", .kind = BIND_FLAG, .offset = AT(config.dry_run)         \
   }
 
+/* space = what weir.open gave; a URL was made one before. */
+static void read_space(lua_State *L, int index, const char *who,
+                       const bind_option *option, void *out) {
+  bind_settings *s = out;
+  if (lua_type(L, index) == LUA_TSTRING) return;
+  s->space = bind_to_space(L, index);
+  if (s->space)
+    bind_check_open(L, s->space, who);
+  else
+    bind_expected(L, who, option->name,
+                  "what weir.open gave, or its URL such as 'shm:api'", index);
+}
+
+/* Leaves the object of the space that the options name on the stack, so that it
+** stays until the limiter has it. */
+static void open_space(lua_State *L, weir_lua *W, int index, const char *who,
+                       bind_settings *out) {
+  const char *url;
+  if (!lua_istable(L, index)) return;
+  lua_pushliteral(L, "space");
+  if (lua_rawget(L, index) != LUA_TSTRING) return;
+  url = lua_tostring(L, -1);
+  out->space = bind_open_space(L, W, url, NULL, who);
+  if (!out->space) luaL_error(L, "%s: %s", who, lua_tostring(L, -1));
+}
+
 static const bind_option CREATION[] = {
   CHANGEABLE,
   { .name = "cost",
@@ -304,6 +330,7 @@ static const bind_option CREATION[] = {
     .min = 1,
     .max = WEIR_NAME_MAX,
     .offset = AT(name) },
+  { .name = "space", .kind = BIND_OTHER, .read = read_space },
   { .name = "key", .kind = BIND_FUNCTION, .offset = AT(key) },
   { .name = "flow", .kind = BIND_FUNCTION, .offset = AT(flow) },
   { .name = "on_refuse", .kind = BIND_FUNCTION, .offset = AT(on_refuse) },
@@ -315,6 +342,7 @@ static const bind_option CHANGES[] = {
   { .name = "cost", .kind = BIND_FIXED },
   { .name = "priority", .kind = BIND_FIXED },
   { .name = "name", .kind = BIND_FIXED },
+  { .name = "space", .kind = BIND_FIXED },
   { .name = "key", .kind = BIND_FIXED },
   { .name = "flow", .kind = BIND_FIXED },
   { .name = "on_refuse", .kind = BIND_FIXED },
@@ -345,10 +373,12 @@ void bind_read_settings(lua_State *L, weir_lua *W, int index, const char *who,
   const char *wrong;
   *out = (bind_settings){ .config = *base,
                           .cost = 1,
+                          .space = &W->home,
                           .burst = NOT_GIVEN,
                           .window = NOT_GIVEN,
                           .order = NOT_GIVEN,
                           .exhausted = NOT_GIVEN };
+  if (!change) open_space(L, W, index, who, out);
   bind_read_options(L, index, who, change ? CHANGES : CREATION, out);
   out->align_given = is_given(L, index, "align");
   out->keyed = out->key || is_given(L, index, "keys");
@@ -359,4 +389,9 @@ void bind_read_settings(lua_State *L, weir_lua *W, int index, const char *who,
   if (!change) check_order(L, who, out);
   wrong = weir_config_check(&out->config);
   if (wrong) luaL_error(L, "%s: %s", who, wrong);
+  if (out->space->shared && !out->name)
+    luaL_error(L,
+               "%s: a limiter in a shared space is found by its name: add "
+               "name = 'backend' or what else you call it",
+               who);
 }

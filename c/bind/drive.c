@@ -74,7 +74,7 @@ static void wake_joiners(weir_lua *W, bind_fiber *fiber) {
     bind_fiber *next = bind_fiber_at(W, joiner);
     joiner = next->prev;
     next->joins = 0;
-    weir_wake(W->port, next->ticket);
+    weir_wake(W->home.port, next->ticket);
   }
 }
 
@@ -305,11 +305,13 @@ static int drive(lua_State *L) {
   int budget = (int)lua_tointeger(L, 2);
   int resumed = 0;
   for (; resumed < budget && !W->failed && !bind_interrupted(); resumed++) {
-    bind_collect(W);
+    bool look = resumed % RESUMES_PER_CLOCK == 0;
+    bind_collect(W, look || !W->run_first);
     if (!W->run_first) break;
-    if (resumed % RESUMES_PER_CLOCK == 0) bind_now(W, true);
+    if (look) bind_now(W, true);
     run_one(L, W, W->run_first);
   }
+  W->stirred |= resumed > 0;
   lua_pushinteger(L, resumed);
   return 1;
 }

@@ -12,6 +12,7 @@
 typedef struct held_slot {
   weir_record record;
   weir_ticket ticket;
+  bind_space *space; /* the ticket's, used by it */
 } held_slot;
 
 static const char SENTINEL; /* registry key of its metatable */
@@ -47,17 +48,25 @@ static bool has_slot(const weir_lua *W) {
   return W->held.head->free || W->held.head->used < W->held.array.limit;
 }
 
-void bind_hold(lua_State *L, bind_permit *permit, weir_ticket ticket,
-               int table) {
+/* Gives back what nobody has. */
+static void drop(bind_space *space, weir_ticket ticket) {
+  if (space->port)
+    weir_release(space->port, ticket, WEIR_DROPPED, bind_time(space, false));
+}
+
+void bind_hold(lua_State *L, bind_permit *permit, bind_space *space,
+               weir_ticket ticket, int table) {
   weir_lua *W = permit->W;
   uint32_t slot;
   while (!has_slot(W)) { /* a finalizer may have taken the new ones */
     if (add_slots(L, W, table)) continue;
-    weir_release(W->port, ticket, WEIR_DROPPED, bind_now(W, false));
+    drop(space, ticket);
     luaL_error(L, "not enough memory");
   }
   slot = weir_slab_take(&W->held);
   slot_at(W, slot)->ticket = ticket;
+  slot_at(W, slot)->space = space;
+  bind_use(space);
   permit->slot = weir_slab_handle(&W->held, slot);
   lua_pushvalue(L, -1);
   lua_rawseti(L, table, slot);
@@ -65,24 +74,29 @@ void bind_hold(lua_State *L, bind_permit *permit, weir_ticket ticket,
 
 /* The slot is another's by now if a finalizer brought the permit back after
 ** the sentinel had seen it gone: the generation tells. */
-weir_ticket bind_let_go(bind_permit *permit) {
+weir_ticket bind_let_go(bind_permit *permit, bind_space **space) {
   weir_lua *W = permit->W;
   const held_slot *slot = weir_slab_find(&W->held, permit->slot);
   if (!slot) return 0;
   weir_slab_give(&W->held, (uint32_t)permit->slot);
   permit->slot = 0;
+  *space = slot->space;
   return slot->ticket;
+}
+
+/* Whoever had the permit of this slot has it no more. */
+static void free_slot(weir_lua *W, uint32_t i) {
+  bind_space *space = slot_at(W, i)->space;
+  weir_slab_give(&W->held, i);
+  drop(space, slot_at(W, i)->ticket);
+  bind_disuse(space);
 }
 
 static void sweep(lua_State *L, weir_lua *W) {
   bind_push_table(L, BIND_HELD);
   for (uint32_t i = 1; i < W->held.head->used; i++) {
     if (!weir_slab_live(&W->held, i)) continue;
-    if (lua_rawgeti(L, -1, i) == LUA_TNIL) {
-      weir_slab_give(&W->held, i);
-      weir_release(W->port, slot_at(W, i)->ticket, WEIR_DROPPED,
-                   bind_now(W, false));
-    }
+    if (lua_rawgeti(L, -1, i) == LUA_TNIL) free_slot(W, i);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -106,7 +120,7 @@ void bind_post_sentinel(lua_State *L, weir_lua *W) {
 /* Without memory for a new one, the next permit posts it. */
 static int sentinel_gc(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
-  if (!W->port) return 0;
+  if (!W->home.port) return 0;
   W->sentinel = false;
   sweep(L, W);
   bind_post_sentinel(L, W);

@@ -1,7 +1,6 @@
 /*
 ** host.c - what drives the tasks of a Lua state: weir.run's own libevent loop,
-** a base the program has, or the program's frames; and the waits that are for
-** time, descriptors and names.
+** a base the program has, or the program's frames; and the waits for time.
 */
 #include <weir_lua.h>
 
@@ -49,19 +48,30 @@ static void turn(void *data) {
     W->failed = true;
   }
   if (W->failed && !W->running) report(L, W);
-  if (W->failed || bind_interrupted()) weir_loop_break(W->loop);
-  if (W->run_first) weir_loop_kick(W->loop);
+  if (W->failed || bind_interrupted()) weir_loop_break(W->home.loop);
+  if (W->run_first) weir_loop_kick(W->home.loop);
+  bind_touch_opened(W, true);
   lua_settop(L, top);
 }
 
+/* Makes the loop, on a base the program has or, without, on one of its own, and
+** hangs those of the shared spaces on it. */
+static bool make_loop(weir_lua *W, struct event_base *base) {
+  bool made;
+  W->home.loop = weir_loop_new(W->home.port, base, turn, W);
+  made = W->home.loop != NULL;
+  for (bind_space *space = W->opened; made && space; space = space->next)
+    made = bind_space_loop(space);
+  return made;
+}
+
 weir_loop *bind_loop(lua_State *L, weir_lua *W) {
-  if (W->loop) return W->loop;
+  if (W->home.loop) return W->home.loop;
   if (W->virtual_time)
     luaL_error(L, "weir: this program gives the time itself (weir.step); there "
                   "is no event loop to run or to watch descriptors");
-  W->loop = weir_loop_new(W->port, NULL, turn, W);
-  if (!W->loop) luaL_error(L, "weir: no event loop could be made");
-  return W->loop;
+  if (!make_loop(W, NULL)) luaL_error(L, "weir: no event loop could be made");
+  return W->home.loop;
 }
 
 /* --- weir.run ------------------------------------------------------------- */
@@ -73,10 +83,11 @@ typedef enum run_end {
   RUN_DEADLOCK
 } run_end;
 
-/* Whether anything but a permit can still wake somebody. */
+/* Whether anything but a permit of home can still wake somebody: permits of a
+** shared space may come from other processes. */
 static bool can_go_on(const weir_lua *W) {
-  return W->run_first || W->sources || weir_pending(W->port) ||
-         weir_deadline(W->port) != WEIR_NEVER;
+  return W->run_first || W->sources || bind_pending(W) ||
+         bind_next_deadline(W) != WEIR_NEVER || bind_waits_for_others(W);
 }
 
 /* Permits that nobody can reach any more come back when they are collected. */
@@ -90,21 +101,41 @@ static bool is_deadlock(lua_State *L, const weir_lua *W) {
 /* Before the loop goes to sleep: the error of a task whose object nobody has
 ** any more can be claimed by nobody, and must not wait for the collector. */
 static void find_lost_errors(lua_State *L, weir_lua *W) {
-  if (!W->unclaimed || W->run_first || weir_pending(W->port)) return;
+  if (!W->unclaimed || W->run_first || bind_pending(W)) return;
   W->unclaimed = false;
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
+/* Likewise, of shared spaces, permits that nobody here can reach any more:
+** other processes cannot know that. While somebody waits there the loop wakes
+** for each patrol; when nobody was resumed since the last time, it is idle
+** enough. */
+static void find_lost_permits(lua_State *L, weir_lua *W) {
+  bool idle = !W->stirred;
+  if (!W->opened) return;
+  W->littered |= W->stirred;
+  W->stirred = false;
+  if (!idle || !W->littered || bind_now(W, true) < W->collect_at ||
+      !bind_waits_for_others(W))
+    return;
+  W->littered = false;
+  W->collect_at = W->now + BIND_S_TO_NS;
   lua_gc(L, LUA_GCCOLLECT);
 }
 
 static run_end run_loop(lua_State *L, weir_lua *W, uint32_t main) {
   for (;;) {
     if (bind_interrupted()) return RUN_INTERRUPTED;
+    bind_wait_end_troubled(W);
     find_lost_errors(L, W);
+    find_lost_permits(L, W);
     if (W->failed || bind_fiber_at(W, main)->state == BIND_FAILED)
       return RUN_FAILED;
     if (W->alive == 0) return RUN_OVER;
     if (!W->attached && is_deadlock(L, W)) return RUN_DEADLOCK;
     bind_touch(W);
-    if (!weir_loop_once(W->loop, true) && !can_go_on(W)) return RUN_DEADLOCK;
+    if (!weir_loop_once(W->home.loop, true) && !can_go_on(W))
+      return RUN_DEADLOCK;
   }
 }
 
@@ -166,6 +197,7 @@ static int run(lua_State *L) {
   bind_check_callable(L, 1, "weir.run", "the main function");
   if (W->running || W->driving)
     return luaL_error(L, "weir.run: the loop runs already; use weir.spawn");
+  bind_after_fork(W);
   bind_loop(L, W);
   main = bind_spawn(L, W, 1);
   W->driver = L;
@@ -185,12 +217,12 @@ static int run(lua_State *L) {
 static void set_time(weir_lua *W, uint64_t now) {
   W->virtual_time = true;
   W->now = now + BIND_VIRTUAL_ZERO;
-  weir_advance(W->port, W->now);
+  bind_advance(W);
 }
 
 /* The deadline as the program tells time. */
 static uint64_t next_deadline(const weir_lua *W) {
-  uint64_t deadline = weir_deadline(W->port);
+  uint64_t deadline = bind_next_deadline(W);
   return W->virtual_time && deadline != WEIR_NEVER
              ? deadline - BIND_VIRTUAL_ZERO
              : deadline;
@@ -206,7 +238,17 @@ static int frame(lua_State *L, weir_lua *W, int budget) {
 
 /* What descriptors have to say, without waiting for more. */
 static void poll_loop(weir_lua *W) {
-  if (W->loop) weir_loop_once(W->loop, false);
+  if (W->home.loop) weir_loop_once(W->home.loop, false);
+}
+
+/* A shared space goes by the clock that all its processes have. */
+static void refuse_time(lua_State *L, const weir_lua *W) {
+  const bind_space *space = bind_first_opened(W);
+  if (space)
+    luaL_error(L,
+               "weir.step: the space '%s' is open, which goes by the machine's "
+               "clock: call weir.step without a time, or close the space",
+               space->url);
 }
 
 /***
@@ -234,14 +276,16 @@ static int step(lua_State *L) {
   if (!lua_isnoneornil(L, 2))
     bind_read_option(L, 2, "weir.step", &budget_option, &budget);
   if (!lua_isnoneornil(L, 1)) {
-    if (W->loop)
+    if (W->home.loop)
       return luaL_error(L, "weir.step: the time belongs to the event loop");
+    refuse_time(L, W);
     bind_read_option(L, 1, "weir.step", &now_option, &now);
     set_time(W, now);
   }
   W->stepping = true;
   poll_loop(W);
-  weir_advance(W->port, bind_now(W, true));
+  bind_advance(W);
+  bind_wait_end_troubled(W);
   resumed = frame(L, W, (int)budget);
   if (resumed < 0) return lua_error(L);
   if (W->failed) return bind_raise_failure(L, W);
@@ -254,9 +298,10 @@ static int step(lua_State *L) {
 int weir_lua_step(lua_State *L, uint64_t now, int budget) {
   weir_lua *W = bind_find(L);
   int resumed;
-  if (!W || W->running || W->driving || W->loop) {
-    lua_pushliteral(L, "weir_lua_step: the module is not open here, or its "
-                       "tasks are run by an event loop");
+  if (!W || W->running || W->driving || W->home.loop || bind_first_opened(W)) {
+    lua_pushliteral(L, "weir_lua_step: the module is not open here, its tasks "
+                       "are run by an event loop, or a shared space is open, "
+                       "which goes by the machine's clock");
     return -1;
   }
   set_time(W, now);
@@ -277,9 +322,8 @@ uint64_t weir_lua_deadline(lua_State *L) {
 int weir_lua_attach(lua_State *L, struct event_base *base,
                     void (*on_error)(lua_State *L, void *data), void *data) {
   weir_lua *W = bind_find(L);
-  if (W && !W->loop && !W->virtual_time && !W->driving)
-    W->loop = weir_loop_new(W->port, base, turn, W);
-  if (!W || !W->loop || weir_loop_base(W->loop) != base) {
+  if (W && !W->home.loop && !W->virtual_time && !W->driving) make_loop(W, base);
+  if (!W || !W->home.loop || weir_loop_base(W->home.loop) != base) {
     lua_pushliteral(L, "weir_lua_attach: the module is not open here, or its "
                        "tasks are run by another loop");
     return -1;
@@ -355,177 +399,8 @@ static int sleep(lua_State *L) {
   fiber = bind_wait_prepare(L, W, "weir.sleep");
   if (!ns && W->current_co == L) return lua_yieldk(L, 0, 0, give_way_k);
   ticket = bind_park(L, W, fiber, ns ? bind_now(W, true) + ns : WEIR_NEVER);
-  if (!ns) weir_wake(W->port, ticket);
-  return bind_wait(L, W, fiber, ticket, sleep_k);
-}
-
-/* --- descriptors and names ------------------------------------------------ */
-
-static void set_source(weir_lua *W, uint32_t fiber, void *source, bool lookup) {
-  bind_fiber_at(W, fiber)->source = source;
-  bind_fiber_at(W, fiber)->lookup = lookup;
-  W->sources++;
-}
-
-/* A descriptor, or something with a getfd method, as LuaSocket's objects. */
-static int check_fd(lua_State *L, const char *who) {
-  static const bind_option option = { .name = "the descriptor",
-                                      .kind = BIND_COUNT,
-                                      .max = INT32_MAX };
-  uint32_t fd;
-  if (lua_type(L, 1) == LUA_TUSERDATA || lua_type(L, 1) == LUA_TTABLE) {
-    if (lua_getfield(L, 1, "getfd") == LUA_TNIL)
-      return bind_expected(L, who, NULL,
-                           "a descriptor or an object with getfd()", 1);
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
-    lua_replace(L, 1);
-  }
-  bind_read_option(L, 1, who, &option, &fd);
-  return (int)fd;
-}
-
-static int watch_k(lua_State *L, int status, lua_KContext id) {
-  weir_lua *W = bind_self(L);
-  bind_result result;
-  (void)status;
-  if (!bind_wait_over(L, W, id, &result))
-    return bind_wait_again(L, id, watch_k);
-  if (result.verdict == WEIR_TIMEOUT)
-    return bind_refuse(L, WEIR_TIMEOUT, "the wait for a descriptor");
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* Whether an object, as LuaSocket's, has read more than it gave out: then its
-** descriptor may never become readable. */
-static bool is_dirty(lua_State *L) {
-  bool dirty;
-  if (lua_type(L, 1) != LUA_TUSERDATA && lua_type(L, 1) != LUA_TTABLE)
-    return false;
-  if (lua_getfield(L, 1, "dirty") == LUA_TNIL) return false;
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 1);
-  dirty = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return dirty;
-}
-
-static int watch(lua_State *L, const char *who, bool write) {
-  weir_lua *W = bind_self(L);
-  int fd = check_fd(L, who);
-  uint64_t deadline = bind_deadline(L, W, 2, who);
-  weir_loop *loop = bind_loop(L, W);
-  uint32_t fiber = bind_wait_prepare(L, W, who);
-  weir_ticket ticket = bind_park(L, W, fiber, deadline);
-  weir_watch *source = weir_watch_new(loop, fd, write, ticket);
-  if (!source) {
-    weir_cancel(W->port, ticket, W->now);
-    if (W->current != fiber) bind_wait_skip(L, W, fiber);
-    return luaL_error(L, "%s: descriptor %d cannot be watched", who, fd);
-  }
-  set_source(W, fiber, source, false);
-  return bind_wait(L, W, fiber, ticket, watch_k);
-}
-
-/***
-Waits until a descriptor can be read.
-@function readable
-@tparam integer|table fd or an object with a getfd method, as LuaSocket's
-@tparam[opt] number timeout seconds
-@treturn[1] boolean true
-@treturn[2] nil
-@treturn[2] table `code` is timeout
-*/
-static int readable(lua_State *L) {
-  if (is_dirty(L)) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  return watch(L, "weir.readable", false);
-}
-
-/***
-Waits until a descriptor can be written.
-@function writable
-@tparam integer|table fd
-@tparam[opt] number timeout seconds
-@treturn[1] boolean true
-@treturn[2] nil
-@treturn[2] table `code` is timeout
-*/
-static int writable(lua_State *L) { return watch(L, "weir.writable", true); }
-
-/***
-Ends all waits for a descriptor that is about to be closed, as if it were ready.
-@function wake
-@tparam integer|table fd
-@treturn integer how many tasks waited
-*/
-static int wake(lua_State *L) {
-  weir_lua *W = bind_self(L);
-  int fd = check_fd(L, "weir.wake");
-  lua_pushinteger(L, W->loop ? weir_loop_wake_fd(W->loop, fd) : 0);
-  return 1;
-}
-
-static int push_addresses(lua_State *L, const weir_lookup *lookup) {
-  const char *address;
-  if (weir_lookup_error(lookup)) {
-    lua_pushnil(L);
-    lua_pushstring(L, weir_lookup_error(lookup));
-    return 2;
-  }
-  lua_newtable(L);
-  for (int i = 0; (address = weir_lookup_address(lookup, i)) != NULL; i++) {
-    lua_pushstring(L, address);
-    lua_rawseti(L, -2, i + 1);
-  }
-  return 1;
-}
-
-static int resolve_k(lua_State *L, int status, lua_KContext id) {
-  weir_lua *W = bind_self(L);
-  bind_result result;
-  int pushed;
-  (void)status;
-  if (!bind_wait_over(L, W, id, &result))
-    return bind_wait_again(L, id, resolve_k);
-  pushed = push_addresses(L, result.lookup);
-  weir_lookup_free(result.lookup);
-  return pushed;
-}
-
-/***
-Looks a host name up without blocking the others.
-@function resolve
-@tparam string host
-@treturn[1] table numeric addresses
-@treturn[2] nil
-@treturn[2] string what went wrong
-*/
-static int resolve(lua_State *L) {
-  static const bind_option option = {
-    .name = "the host", .kind = BIND_TEXT, .min = 1, .max = 255
-  };
-  weir_lua *W = bind_self(L);
-  const char *host;
-  weir_loop *loop;
-  weir_lookup *source;
-  weir_ticket ticket;
-  uint32_t fiber;
-  bind_read_option(L, 1, "weir.resolve", &option, &host);
-  loop = bind_loop(L, W);
-  fiber = bind_wait_prepare(L, W, "weir.resolve");
-  ticket = bind_park(L, W, fiber, WEIR_NEVER);
-  source = weir_lookup_new(loop, host, ticket);
-  if (!source) {
-    weir_cancel(W->port, ticket, W->now);
-    if (W->current != fiber) bind_wait_skip(L, W, fiber);
-    return luaL_error(L, "weir.resolve: the resolver could not be started");
-  }
-  set_source(W, fiber, source, true);
-  return bind_wait(L, W, fiber, ticket, resolve_k);
+  if (!ns) weir_wake(W->home.port, ticket);
+  return bind_wait(L, &W->home, fiber, ticket, sleep_k);
 }
 
 /* tostring(weir.interrupted) */
@@ -546,13 +421,9 @@ static void set_interrupted(lua_State *L) {
 }
 
 void bind_open_host(lua_State *L, int self) {
-  static const luaL_Reg functions[] = {
-    { "run", run },           { "step", step },
-    { "attach", attach },     { "now", now },
-    { "sleep", sleep },       { "readable", readable },
-    { "writable", writable }, { "resolve", resolve },
-    { "wake", wake },         { NULL, NULL }
-  };
+  static const luaL_Reg functions[] = { { "run", run },       { "step", step },
+                                        { "attach", attach }, { "now", now },
+                                        { "sleep", sleep },   { NULL, NULL } };
   bind_register(L, self, functions);
   set_interrupted(L);
 }

@@ -34,7 +34,8 @@ void bind_interrupt_begin(weir_lua *W) {
   interrupted = 0;
   if (runtime || sigaction(SIGINT, NULL, &action)) return;
   if (action.sa_handler == SIG_IGN) return;
-  event = evsignal_new(weir_loop_base(W->loop), SIGINT, on_event, W->loop);
+  event = evsignal_new(weir_loop_base(W->home.loop), SIGINT, on_event,
+                       W->home.loop);
   if (!event) return;
   evsignal_add(event, NULL);
   sigaction(SIGINT, NULL, &libevents);

@@ -13,10 +13,6 @@ Limit what runs at once; the others wait their turn.
 
 static const char LIMITER; /* tag, and registry key of the metatable */
 
-static weir_space *space_of(const weir_lua *W) {
-  return weir_port_space(W->port);
-}
-
 bind_limiter *bind_to_limiter(lua_State *L, int index) {
   return bind_test(L, index, &LIMITER, sizeof(bind_limiter));
 }
@@ -37,6 +33,7 @@ bind_limiter *bind_check_limiter(lua_State *L, const char *who) {
                "%s: weir.all{...} is no limiter of its own; ask those that "
                "it was made of",
                who);
+  bind_check_open(L, self->space, who);
   return self;
 }
 
@@ -48,8 +45,9 @@ int bind_limiter_field(lua_State *L, int index, int field) {
   return type;
 }
 
-bool bind_push_limiter(lua_State *L, weir_limiter limiter) {
-  bind_push_table(L, BIND_LIMITERS);
+bool bind_push_limiter(lua_State *L, const bind_space *space,
+                       weir_limiter limiter) {
+  bind_push_space_table(L, space, BIND_LIMITERS);
   if (lua_rawgeti(L, -1, (lua_Integer)limiter) == LUA_TTABLE) {
     lua_pushnil(L);
     if (lua_next(L, -2)) {
@@ -121,8 +119,9 @@ static void keep_option(lua_State *L, int options, const char *name,
 }
 
 /* Pushes the list of a limiter's objects, made if need be. */
-static void push_objects(lua_State *L, weir_limiter limiter) {
-  bind_push_table(L, BIND_LIMITERS);
+static void push_objects(lua_State *L, const bind_space *space,
+                         weir_limiter limiter) {
+  bind_push_space_table(L, space, BIND_LIMITERS);
   if (lua_rawgeti(L, -1, (lua_Integer)limiter) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_createtable(L, 1, 0);
@@ -139,7 +138,7 @@ static void push_objects(lua_State *L, weir_limiter limiter) {
 static void join_objects(lua_State *L) {
   const bind_limiter *self = lua_touserdata(L, -1);
   lua_getiuservalue(L, -1, 1);
-  push_objects(L, self->handle);
+  push_objects(L, self->space, self->handle);
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, BIND_LIMITER_OBJECTS);
   lua_pushvalue(L, -3);
@@ -164,9 +163,10 @@ static void keep(lua_State *L, int options, const bind_settings *s) {
   join_objects(L);
 }
 
-bind_limiter *bind_limiter_new(lua_State *L, weir_lua *W) {
+bind_limiter *bind_limiter_new(lua_State *L, bind_space *space) {
   bind_limiter *self = lua_newuserdatauv(L, sizeof *self, 1);
-  *self = (bind_limiter){ .tag = &LIMITER, .W = W };
+  *self = (bind_limiter){ .tag = &LIMITER, .space = space };
+  bind_use(space);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &LIMITER);
   lua_setmetatable(L, -2);
   return self;
@@ -186,13 +186,13 @@ static void set_asked(bind_limiter *self, const bind_settings *s) {
 
 static int push_limiter(lua_State *L, weir_lua *W, const char *who, int options,
                         const bind_settings *s) {
-  bind_limiter *self = bind_limiter_new(L, W);
-  int error;
+  bind_limiter *self = bind_limiter_new(L, s->space);
   set_asked(self, s);
   if (!s->name) count_made(L);
-  error = weir_limiter_open(space_of(W), s->name, &s->config, bind_now(W, true),
-                            &self->handle);
-  if (error) luaL_error(L, "%s: %s", who, weir_error_text(error));
+  bind_check_open(L, s->space, who);
+  bind_check(L, s->space, who,
+             weir_limiter_open(s->space->space, s->name, &s->config,
+                               bind_now(W, true), &self->handle));
   W->measures |= s->config.adaptive.algorithm != WEIR_STATIC;
   keep(L, options, s);
   bind_touch(W); /* a name known before: the new config may let some go */
@@ -211,7 +211,9 @@ static int from_count(lua_State *L, weir_lua *W, const char *who) {
   static const bind_option concurrent = {
     .name = "concurrent", .kind = BIND_COUNT, .min = 1, .max = WEIR_PERMITS_MAX
   };
-  bind_settings s = { .config = WEIR_CONFIG_INIT, .cost = 1 };
+  bind_settings s = { .config = WEIR_CONFIG_INIT,
+                      .cost = 1,
+                      .space = &W->home };
   bind_read_option(L, 1, who, &concurrent, &s.config.concurrent);
   return push_limiter(L, W, who, 0, &s);
 }
@@ -258,6 +260,9 @@ order = "fair"
 `backoff`, `timeout`, `smoothing`, `tolerance`, `queue`, `long_window`
 @tparam[opt] string options.name what to call it; two of one name are one
 limiter, with the newer options. Without: the file and line it was made at.
+@tparam[opt] space|string options.space who shares the limiter: a space that
+@{open} gave, or its URL ("shm:api"); it wants a `name` then. Without: this Lua
+state alone
 @tparam[opt] function options.on_refuse `on_refuse(err, ...)`: what a
 refused call of a limited function returns instead of `nil, err`
 @tparam[opt=false] boolean options.dry_run admit everybody, and count in
@@ -307,17 +312,20 @@ A new order is that of the next queue: those who wait stay where they are.
 `name` and `on_refuse`; `false` takes back what may be absent
 */
 static int limiter_set(lua_State *L) {
+  static const char WHO[] = "limiter:set";
   weir_lua *W = bind_self(L);
-  bind_limiter *self = bind_check_limiter(L, "limiter:set");
+  const bind_limiter *self = bind_check_limiter(L, WHO);
+  const bind_space *space = self->space;
   weir_config config;
   bind_settings s;
-  int error;
-  weir_limiter_config(space_of(W), self->handle, &config);
+  bind_check(L, space, WHO,
+             weir_limiter_config(space->space, self->handle, &config));
   lua_settop(L, 2);
-  bind_read_settings(L, W, 2, "limiter:set", &config, true, &s);
-  error =
-      weir_limiter_set(space_of(W), self->handle, &s.config, bind_now(W, true));
-  if (error) luaL_error(L, "limiter:set: %s", weir_error_text(error));
+  bind_read_settings(L, W, 2, WHO, &config, true, &s);
+  bind_check_open(L, space, WHO);
+  bind_check(L, space, WHO,
+             weir_limiter_set(space->space, self->handle, &s.config,
+                              bind_now(W, true)));
   W->measures |= s.config.adaptive.algorithm != WEIR_STATIC;
   bind_touch(W);
   return 0;
@@ -331,17 +339,26 @@ usual.
 static int limiter_close(lua_State *L) {
   weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, "limiter:close");
-  weir_limiter_close(space_of(W), self->handle, bind_now(W, true));
+  bind_check(
+      L, self->space, "limiter:close",
+      weir_limiter_close(self->space->space, self->handle, bind_now(W, true)));
   bind_touch(W);
   return 0;
 }
 
-static int drain_refused(lua_State *L, weir_lua *W, weir_verdict verdict,
+static int drain_refused(lua_State *L, weir_verdict verdict,
                          uint64_t waited_ns) {
   bind_refusal refusal = {
     .limiter = 1, .verdict = verdict, .cost = 1, .waited_ns = waited_ns
   };
-  return bind_limiter_refuse(L, W, &refusal);
+  return bind_limiter_refuse(L, &refusal);
+}
+
+static int drain(const bind_limiter *self, const weir_request *request,
+                 uint64_t now, weir_ticket *ticket) {
+  weir_port *port = self->space->port;
+  if (!port) return BIND_E_CLOSED;
+  return weir_drain(port, self->handle, request, now, ticket);
 }
 
 static int drain_k(lua_State *L, int status, lua_KContext id) {
@@ -351,7 +368,7 @@ static int drain_k(lua_State *L, int status, lua_KContext id) {
   if (!bind_wait_over(L, W, id, &result))
     return bind_wait_again(L, id, drain_k);
   if (result.verdict != WEIR_ADMITTED)
-    return drain_refused(L, W, result.verdict, result.waited_ns);
+    return drain_refused(L, result.verdict, result.waited_ns);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -374,18 +391,19 @@ static int limiter_drain(lua_State *L) {
   int verdict;
   request.deadline = bind_deadline(L, W, 2, "limiter:drain");
   lua_settop(L, 1);
-  verdict = weir_drain(W->port, self->handle, &request, W->now, &ticket);
+  verdict = drain(self, &request, bind_time(self->space, false), &ticket);
   if (verdict == WEIR_FULL) { /* it will take a wait */
     fiber = bind_wait_prepare(L, W, "limiter:drain");
     request.try_only = false;
     request.cookie = bind_fiber_id(W, fiber);
-    verdict =
-        weir_drain(W->port, self->handle, &request, bind_now(W, true), &ticket);
-    if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, drain_k);
+    verdict = drain(self, &request, bind_now(W, true), &ticket);
+    if (verdict == WEIR_WAITING)
+      return bind_wait(L, self->space, fiber, ticket, drain_k);
     bind_wait_skip(L, W, fiber);
   }
+  bind_check(L, self->space, "limiter:drain", verdict);
   if (verdict != WEIR_ADMITTED)
-    return drain_refused(L, W, (weir_verdict)verdict, 0);
+    return drain_refused(L, (weir_verdict)verdict, 0);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -399,34 +417,51 @@ static const char *push_usage(lua_State *L, const weir_stats *stats) {
   return lua_pushfstring(L, "%I in use", (lua_Integer)stats->in_use);
 }
 
+/* Pushes what it does: "0 of 3 permits in use, 1 waiting". */
+static void push_load(lua_State *L, const bind_limiter *self) {
+  const bind_space *space = self->space;
+  weir_stats stats;
+  int error = space->space
+                  ? weir_limiter_stats(space->space, self->handle, &stats)
+                  : BIND_E_CLOSED;
+  if (error)
+    bind_push_trouble(L, space, error);
+  else if (self->keyed)
+    lua_pushfstring(L, "%d keys, %I in use, %I waiting", (int)stats.keys,
+                    (lua_Integer)stats.in_use, (lua_Integer)stats.waiting);
+  else
+    lua_pushfstring(L, "%s, %I waiting", push_usage(L, &stats),
+                    (lua_Integer)stats.waiting);
+}
+
 /* tostring(limiter) */
 static int limiter_tostring(lua_State *L) {
-  weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_asked(L, "tostring");
-  const char *label;
-  weir_stats stats;
+  const char *label, *url = self->space->url;
+  bind_self(L);
   bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
   label = lua_tostring(L, -1);
   if (self->members) {
     lua_pushfstring(L, "weir.all '%s'", label);
     return 1;
   }
-  weir_limiter_stats(space_of(W), self->handle, &stats);
-  if (self->keyed)
-    lua_pushfstring(L, "weir.limiter '%s': %d keys, %I in use, %I waiting",
-                    label, (int)stats.keys, (lua_Integer)stats.in_use,
-                    (lua_Integer)stats.waiting);
-  else
-    lua_pushfstring(L, "weir.limiter '%s': %s, %I waiting", label,
-                    push_usage(L, &stats), (lua_Integer)stats.waiting);
+  push_load(L, self);
+  lua_pushfstring(L, "weir.limiter '%s'%s%s: %s", label, *url ? " in " : "",
+                  url, lua_tostring(L, -1));
   return 1;
 }
 
 /* Whoever holds or waits goes on; the record goes with the last of them. */
 static int limiter_gc(lua_State *L) {
-  weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
-  const bind_limiter *self = lua_touserdata(L, 1);
-  if (W->port && self->handle) weir_limiter_drop(space_of(W), self->handle);
+  const weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
+  bind_limiter *self = lua_touserdata(L, 1);
+  bind_space *space = self->space;
+  if (!W->home.port || self->gone) return 0;
+  self->gone = true;
+  if (space->space && self->handle)
+    weir_limiter_drop(space->space, self->handle);
+  self->handle = 0;
+  bind_disuse(space);
   return 0;
 }
 

@@ -44,11 +44,12 @@ static void push_waits(lua_State *L, const weir_wait_stats *wait) {
 }
 
 static int push_stats(lua_State *L, const weir_stats *stats) {
-  lua_createtable(L, 0, 14);
+  lua_createtable(L, 0, 18);
   if (stats->limit) bind_set_integer(L, "limit", stats->limit);
   bind_set_integer(L, "in_use", stats->in_use);
   bind_set_integer(L, "waiting", stats->waiting);
   bind_set_integer(L, "keys", stats->keys);
+  bind_set_integer(L, "generation", stats->changes);
   bind_set_integer(L, "admitted", stats->admitted);
   bind_set_integer(L, "dropped", stats->dropped);
   bind_set_integer(L, "unused", stats->unused);
@@ -80,18 +81,36 @@ static void set_quota(lua_State *L, const weir_quota *quota) {
   bind_set_seconds(L, "reset_after", quota->reset_ns);
 }
 
-static int push_key_stats(lua_State *L, weir_lua *W, weir_limiter limiter,
+static int push_key_stats(lua_State *L, const bind_limiter *self,
                           const void *key, uint32_t size) {
+  const bind_space *space = self->space;
   weir_request request = { .key = key, .key_size = size };
   weir_key_info info;
   weir_quota quota;
-  weir_key_inspect(W->space, limiter, key, size, &info);
-  weir_limiter_quota(W->space, limiter, &request, bind_now(W, true), &quota);
+  bind_check(L, space, "limiter:stats",
+             weir_key_inspect(space->space, self->handle, key, size, &info));
+  bind_check(L, space, "limiter:stats",
+             weir_limiter_quota(space->space, self->handle, &request,
+                                bind_now(space->W, true), &quota));
   push_key(L, &info);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "key"); /* all of it */
   set_quota(L, &quota);
   return 1;
+}
+
+/* Who it is; handles of different spaces may be equal. */
+static void set_identity(lua_State *L, const bind_limiter *self) {
+  const char *url = self->space->url;
+  bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
+  lua_setfield(L, -2, "name");
+  if (!self->space->shared) {
+    bind_set_integer(L, "id", self->handle);
+    return;
+  }
+  bind_set_string(L, "space", url);
+  lua_pushfstring(L, "%s %I", url, (lua_Integer)self->handle);
+  lua_setfield(L, -2, "id");
 }
 
 /***
@@ -100,25 +119,26 @@ What a limiter does and has done.
 @tparam[opt] string key of a limiter that has keys: only this one's `key`,
 `limit`, `in_use`, `waiting`, `admitted`, `refused`, and `left` (calls that
 would be admitted now), `retry_after` and `reset_after` in seconds
-@treturn table `name` (or the file and line it was made at) and `id`, a number
-that all objects of one limiter have; `limit` (nil: not limited), `in_use`,
+@treturn table `name` (or the file and line it was made at), `space` ("shm:api",
+if it is in one) and `id`, a number or a string that all objects of one limiter
+have; `generation`, how many times it was configured, in whichever process;
+`limit` (nil: not limited), `in_use`,
 `waiting` and `keys` now; `admitted`, `dropped` (gave back by an error or by
 being dropped) and `unused` since it was made; `refused`, a table by code;
 `would`, the same for a dry run; `closed`; `wait`, a table of `p50`, `p90`,
 `p99` and `max` seconds over all admitted
 */
 static int limiter_stats(lua_State *L) {
-  weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, "limiter:stats");
+  const bind_space *space = self->space;
   weir_stats stats;
   uint32_t size;
   const void *key = optional_key(L, self, 2, "limiter:stats", &size);
-  if (key) return push_key_stats(L, W, self->handle, key, size);
-  weir_limiter_stats(W->space, self->handle, &stats);
+  if (key) return push_key_stats(L, self, key, size);
+  bind_check(L, space, "limiter:stats",
+             weir_limiter_stats(space->space, self->handle, &stats));
   push_stats(L, &stats);
-  bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
-  lua_setfield(L, -2, "name");
-  bind_set_integer(L, "id", self->handle);
+  set_identity(L, self);
   return 1;
 }
 
@@ -161,11 +181,13 @@ How long the admitted waited, for a histogram.
 @treturn integer how many there are
 */
 static int limiter_waits(lua_State *L) {
-  weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, WAITS);
   uint64_t bounds[BOUNDS_MAX], counts[BOUNDS_MAX], sum = 0, count = 0;
   uint32_t n = read_bounds(L, 2, bounds);
-  weir_limiter_waits(W->space, self->handle, bounds, counts, n, &sum, &count);
+  bind_check_open(L, self->space, WAITS);
+  bind_check(L, self->space, WAITS,
+             weir_limiter_waits(self->space->space, self->handle, bounds,
+                                counts, n, &sum, &count));
   lua_createtable(L, (int)n, 0);
   for (uint32_t i = 0; i < n; i++) {
     lua_pushinteger(L, (lua_Integer)counts[i]);
@@ -210,14 +232,14 @@ static int limiter_top(lua_State *L) {
   static const bind_option option = {
     .name = "n", .kind = BIND_COUNT, .min = 1, .max = TOP_MAX
   };
-  weir_lua *W = bind_self(L);
   const bind_limiter *self = bind_check_limiter(L, "limiter:top");
   uint32_t most = 10, count = 0, cursor = 0;
   weir_key_info info, *top;
   if (!lua_isnoneornil(L, 2))
     bind_read_option(L, 2, "limiter:top", &option, &most);
   top = lua_newuserdatauv(L, most * sizeof *top, 0);
-  while (weir_key_walk(W->space, self->handle, &cursor, &info))
+  bind_check_open(L, self->space, "limiter:top");
+  while (weir_key_walk(self->space->space, self->handle, &cursor, &info))
     count = rank(top, count, most, &info);
   lua_createtable(L, (int)count, 0);
   for (uint32_t i = 0; i < count; i++) {
@@ -252,22 +274,25 @@ static int limiter_headers(lua_State *L) {
   static const bind_option cost = {
     .name = "cost", .kind = BIND_COUNT, .min = 1, .max = WEIR_PERMITS_MAX
   };
-  weir_lua *W = bind_self(L);
-  const bind_limiter *self = bind_check_limiter(L, "limiter:headers");
+  static const char WHO[] = "limiter:headers";
+  const bind_limiter *self = bind_check_limiter(L, WHO);
+  const bind_space *space = self->space;
   weir_request request = { .cost = 1 };
   weir_config config;
   weir_key_info info;
   weir_quota quota;
   char value[FIELD_MAX];
   const char *name;
-  request.key = optional_key(L, self, 2, "limiter:headers", &request.key_size);
-  if (!lua_isnoneornil(L, 3))
-    bind_read_option(L, 3, "limiter:headers", &cost, &request.cost);
-  weir_limiter_config(W->space, self->handle, &config);
-  weir_key_inspect(W->space, self->handle, request.key, request.key_size,
-                   &info);
-  weir_limiter_quota(W->space, self->handle, &request, bind_now(W, true),
-                     &quota);
+  request.key = optional_key(L, self, 2, WHO, &request.key_size);
+  if (!lua_isnoneornil(L, 3)) bind_read_option(L, 3, WHO, &cost, &request.cost);
+  bind_check(L, space, WHO,
+             weir_limiter_config(space->space, self->handle, &config));
+  bind_check(L, space, WHO,
+             weir_key_inspect(space->space, self->handle, request.key,
+                              request.key_size, &info));
+  bind_check(L, space, WHO,
+             weir_limiter_quota(space->space, self->handle, &request,
+                                bind_now(space->W, true), &quota));
   bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
   name = lua_tostring(L, -1);
   lua_createtable(L, 0, 3);

@@ -10,7 +10,8 @@ int luaopen_weir_core(lua_State *L) {
   luaL_checkversion(L);
   bind_open(L);
   self = lua_gettop(L);
-  lua_createtable(L, 0, 24);
+  lua_createtable(L, 0, 32);
+  bind_open_spaces(L, self);
   bind_open_wait(L, self);
   bind_open_refusal(L, self);
   bind_open_held(L, self);
@@ -23,6 +24,7 @@ int luaopen_weir_core(lua_State *L) {
   bind_open_all(L, self);
   bind_open_task(L, self);
   bind_open_host(L, self);
+  bind_open_source(L, self);
   lua_pushliteral(L, WEIR_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

@@ -131,6 +131,41 @@ static void read_seconds(lua_State *L, int index, const char *who,
   *out += (lua_Number)*out < s; /* a wait may be longer, but never shorter */
 }
 
+enum { KB = 1024, UNITS = 3 };
+
+/* "256k", "16m" or "1g" as bytes; 0: it is something else. */
+static uint64_t parse_size(const char *text, size_t length) {
+  static const char units[] = "kmgKMG";
+  const char *unit = length ? strchr(units, text[length - 1]) : NULL;
+  uint64_t size = 0, scale = 1;
+  if (!unit || length < 2 || length > 9) return 0; /* it fits, times 2^30 */
+  for (size_t i = 0; i < length - 1; i++) {
+    if (text[i] < '0' || text[i] > '9') return 0;
+    size = size * 10 + (uint64_t)(text[i] - '0');
+  }
+  for (int i = 0; i <= (unit - units) % UNITS; i++) scale *= KB;
+  return size * scale;
+}
+
+static void read_size(lua_State *L, int index, const char *who,
+                      const bind_option *option, uint64_t *out) {
+  size_t length;
+  lua_Integer bytes;
+  const char *text;
+  *out = 0;
+  if (lua_type(L, index) == LUA_TSTRING) {
+    text = lua_tolstring(L, index, &length);
+    *out = parse_size(text, length);
+  } else if (to_integer(L, index, 1, INT64_MAX, &bytes)) {
+    *out = (uint64_t)bytes;
+  }
+  if (*out < WEIR_SHARED_SIZE_MIN || *out > WEIR_SHARED_SIZE_MAX)
+    bind_expected(L, who, option->name,
+                  "a number of bytes, or a text such as '256k', '16m' or '1g', "
+                  "from '256k' to '64g'",
+                  index);
+}
+
 static void read_text(lua_State *L, int index, const char *who,
                       const bind_option *option, const char **out) {
   size_t length = 0;
@@ -172,6 +207,7 @@ void bind_read_option(lua_State *L, int index, const char *who,
     break;
   case BIND_SECONDS: read_seconds(L, index, who, option, out); break;
   case BIND_NUMBER: read_number(L, index, who, option, out); break;
+  case BIND_SIZE: read_size(L, index, who, option, out); break;
   case BIND_FLAG: read_flag(L, index, who, option, out); break;
   case BIND_CHOICE: read_choice(L, index, who, option, out); break;
   case BIND_TEXT: read_text(L, index, who, option, out); break;

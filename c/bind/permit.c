@@ -33,13 +33,23 @@ void bind_push_permit_metatable(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &PERMIT);
 }
 
-static bool give_back(bind_permit *self, weir_outcome outcome) {
+/* 0; or what is wrong, and *space where. What was held in a space that is
+** closed came back when it was. */
+static int give_back(bind_permit *self, weir_outcome outcome,
+                     bind_space **space) {
   weir_lua *W = self->W;
-  weir_ticket ticket = bind_let_go(self);
-  if (weir_release(W->port, ticket, outcome, bind_now(W, W->measures)))
-    return false;
+  weir_ticket ticket;
+  int error;
+  *space = &W->home;
+  ticket = bind_let_go(self, space);
+  if (!ticket) return WEIR_E_STALE;
+  error = (*space)->port ? weir_release((*space)->port, ticket, outcome,
+                                        bind_time(*space, W->measures))
+                         : 0;
+  if (error) return error;
+  bind_disuse(*space);
   bind_touch(W);
-  return true;
+  return 0;
 }
 
 static weir_outcome check_outcome(lua_State *L) {
@@ -64,22 +74,27 @@ back.
 */
 static int permit_release(lua_State *L) {
   bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
+  bind_space *space;
   weir_outcome outcome;
+  int error;
   if (!self)
     return bind_expected(L, "permit:release", NULL,
                          "a permit (call it as permit:release())", 1);
-  bind_check_open(L, self->W);
+  bind_check_open(L, &self->W->home, "permit:release");
   outcome = check_outcome(L);
-  if (!give_back(self, outcome))
+  error = give_back(self, outcome, &space);
+  if (error == WEIR_E_STALE)
     return luaL_error(L, "permit:release: this permit was released before");
+  bind_check(L, space, "permit:release", error);
   return 0;
 }
 
 /* do local permit <close> = limiter:acquire() ... end */
 static int permit_close(lua_State *L) {
   bind_permit *self = bind_test(L, 1, &PERMIT, sizeof *self);
-  if (self && self->slot && self->W->port)
-    give_back(self, lua_isnoneornil(L, 2) ? WEIR_DONE : WEIR_DROPPED);
+  bind_space *space;
+  if (self && self->slot && self->W->home.port)
+    give_back(self, lua_isnoneornil(L, 2) ? WEIR_DONE : WEIR_DROPPED, &space);
   return 0;
 }
 

@@ -48,16 +48,6 @@ static void set_config(lua_State *L, const weir_config *config) {
     bind_set_integer(L, "queue", config->queue);
 }
 
-/* When the same would be admitted, if that can be said. */
-static void set_retry(lua_State *L, weir_lua *W, weir_limiter limiter,
-                      weir_request *request) {
-  weir_quota quota;
-  uint64_t now = bind_now(W, weir_limiter_timed(W->space, limiter));
-  if (weir_limiter_quota(W->space, limiter, request, now, &quota) == 0 &&
-      quota.retry_ns != WEIR_NEVER)
-    bind_set_seconds(L, "retry_after", quota.retry_ns);
-}
-
 static int refusal_headers(lua_State *L);
 
 /* Pushes the metatable of a limiter's refusals: as that of all others, but with
@@ -86,12 +76,44 @@ static void push_metatable(lua_State *L, int limiter) {
   lua_pop(L, 1);
 }
 
-int bind_limiter_refuse(lua_State *L, weir_lua *W,
-                        const bind_refusal *refusal) {
+/* What is known of a limiter. */
+typedef struct knowledge {
+  weir_config config;
+  weir_key_info key;
+  weir_quota quota;
+} knowledge;
+
+/* Before anything of Lua's is made, in which the space may be closed; false:
+** nothing is known. */
+static bool look_at(const bind_limiter *limiter, const weir_request *request,
+                    knowledge *out) {
+  const weir_space *space = limiter->space->space;
+  bool timed = limiter->space->shared;
+  if (!space || weir_limiter_config(space, limiter->handle, &out->config) ||
+      weir_key_inspect(space, limiter->handle, request->key, request->key_size,
+                       &out->key))
+    return false;
+  timed = timed || weir_limiter_timed(space, limiter->handle);
+  return weir_limiter_quota(space, limiter->handle, request,
+                            bind_now(limiter->space->W, timed),
+                            &out->quota) == 0;
+}
+
+/* What the limiter is, and, if that can be said, when to come again. */
+static void set_limiter(lua_State *L, const bind_limiter *limiter,
+                        const weir_request *request) {
+  knowledge k;
+  if (!look_at(limiter, request, &k)) return;
+  set_config(L, &k.config);
+  if (k.config.adaptive.algorithm != WEIR_STATIC)
+    bind_set_integer(L, "limit", k.key.limit);
+  if (k.quota.retry_ns != WEIR_NEVER)
+    bind_set_seconds(L, "retry_after", k.quota.retry_ns);
+}
+
+int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal) {
   const bind_limiter *limiter = lua_touserdata(L, refusal->limiter);
   weir_request request = { .cost = refusal->cost ? refusal->cost : 1 };
-  weir_config config = WEIR_CONFIG_INIT;
-  weir_key_info key = { .limit = 0 };
   size_t size = 0;
   push_object(L, refusal->verdict, refusal->waited_ns);
   bind_limiter_field(L, refusal->limiter, BIND_LIMITER_LABEL);
@@ -105,13 +127,7 @@ int bind_limiter_refuse(lua_State *L, weir_lua *W,
     lua_setfield(L, -2, "key");
   }
   bind_set_integer(L, "cost", request.cost);
-  weir_limiter_config(W->space, limiter->handle, &config);
-  set_config(L, &config);
-  if (config.adaptive.algorithm != WEIR_STATIC &&
-      weir_key_inspect(W->space, limiter->handle, request.key, request.key_size,
-                       &key) == 0)
-    bind_set_integer(L, "limit", key.limit);
-  set_retry(L, W, limiter->handle, &request);
+  set_limiter(L, limiter, &request);
   return 2;
 }
 

@@ -21,12 +21,14 @@ static const uint64_t STRANGER = (uint64_t)1 << 63;
 uint64_t bind_owner(lua_State *L) { return STRANGER | (uint64_t)(uintptr_t)L; }
 
 /* Whether a request would wait without an end. */
-static bool waits_for_ever(const weir_lua *W, const bind_request *request) {
+static bool waits_for_ever(const bind_request *request) {
   uint64_t deadline = request->requests[0].deadline;
   weir_config config;
   for (uint32_t i = 0; !deadline && i < request->count; i++) {
-    weir_limiter_config(W->space, request->limiters[i], &config);
-    if (config.timeout_ns != WEIR_NEVER) return false;
+    if (weir_limiter_config(request->space->space, request->limiters[i],
+                            &config) ||
+        config.timeout_ns != WEIR_NEVER)
+      return false;
   }
   return !deadline || deadline == WEIR_NEVER;
 }
@@ -38,25 +40,26 @@ static void set_cookie(bind_request *request, uint64_t cookie) {
 
 /* The first of those asked whose permits all belong to the requests' cookie;
 ** 0: none. */
-static weir_limiter find_own(const weir_lua *W, const bind_request *request) {
-  for (uint32_t i = 0; i < request->count; i++)
-    if (weir_holds_all(W->port, request->limiters[i], &request->requests[i]))
+static weir_limiter find_own(const bind_request *request) {
+  const weir_port *port = request->space->port;
+  for (uint32_t i = 0; port && i < request->count; i++)
+    if (weir_holds_all(port, request->limiters[i], &request->requests[i]))
       return request->limiters[i];
   return 0;
 }
 
 /* The same, after those permits that nobody can reach any more have come back;
 ** 0 as well for a wait that has an end. */
-static weir_limiter own_limiter(lua_State *L, const weir_lua *W,
-                                const bind_request *request) {
-  if (!find_own(W, request) || !waits_for_ever(W, request)) return 0;
+static weir_limiter own_limiter(lua_State *L, const bind_request *request) {
+  if (!find_own(request) || !waits_for_ever(request)) return 0;
   lua_gc(L, LUA_GCCOLLECT);
   lua_gc(L, LUA_GCCOLLECT);
-  return find_own(W, request);
+  return find_own(request);
 }
 
-static int raise_reentry(lua_State *L, weir_limiter limiter) {
-  bind_push_limiter_label(L, limiter);
+static int raise_reentry(lua_State *L, const bind_space *space,
+                         weir_limiter limiter) {
+  bind_push_limiter_label(L, space, limiter);
   return luaL_error(L,
                     "limiter '%s': this coroutine would wait for ever: it "
                     "holds every permit there is itself; release one first, "
@@ -77,74 +80,94 @@ static uint32_t prepare_to_wait(lua_State *L, weir_lua *W, int limiter) {
 }
 
 /* Another limiter object of the same name may have changed that meanwhile. */
-static bool needs_exact_time(const weir_lua *W, const bind_request *request) {
-  if (request->requests[0].deadline) return true;
+static bool needs_exact_time(const bind_request *request) {
+  if (request->space->shared || request->requests[0].deadline) return true;
   for (uint32_t i = 0; i < request->count; i++)
-    if (weir_limiter_timed(W->space, request->limiters[i])) return true;
+    if (weir_limiter_timed(request->space->space, request->limiters[i]))
+      return true;
   return false;
 }
 
-static int acquire(const weir_lua *W, bind_request *request, uint64_t now,
-                   weir_ticket *ticket) {
-  return weir_acquire_all(W->port, request->limiters, request->requests,
+/* A finalizer may have closed the space a moment ago. */
+static int acquire(bind_request *request, uint64_t now, weir_ticket *ticket) {
+  weir_port *port = request->space->port;
+  *ticket = 0;
+  if (!port) return BIND_E_CLOSED;
+  return weir_acquire_all(port, request->limiters, request->requests,
                           request->count, now, ticket, &request->decider);
 }
 
-/* A request from a coroutine that is no running task, or from none at all. */
-static int ask_outside(lua_State *L, weir_lua *W, int limiter,
-                       bind_request *request, uint32_t *fiber,
-                       weir_ticket *ticket) {
-  uint64_t now = bind_now(W, needs_exact_time(W, request));
-  weir_limiter own;
+static void withdraw(const bind_request *request, weir_ticket ticket) {
+  weir_cancel(request->space->port, ticket, bind_time(request->space, false));
+}
+
+/* Asks once more, in the name of a fiber that can wait. */
+static int ask_to_wait(lua_State *L, int limiter, bind_request *request,
+                       uint32_t *fiber, weir_ticket *ticket) {
+  weir_lua *W = request->space->W;
+  weir_limiter own = lua_isyieldable(L) ? own_limiter(L, request) : 0;
   int verdict;
-  *fiber = 0;
-  set_cookie(request, bind_owner(L));
-  if (weir_peek_all(W->port, request->limiters, request->requests,
-                    request->count, now) == WEIR_WAITING) {
-    own = lua_isyieldable(L) ? own_limiter(L, W, request) : 0;
-    if (own) raise_reentry(L, own);
-    *fiber = prepare_to_wait(L, W, limiter);
-    set_cookie(request, bind_fiber_id(W, *fiber));
-    now = bind_now(W, true);
-  }
-  verdict = acquire(W, request, now, ticket);
-  if (*fiber && verdict != WEIR_WAITING) {
-    if (*ticket) weir_set_cookie(W->port, *ticket, bind_owner(L));
-    bind_wait_skip(L, W, *fiber);
-  }
+  if (own) raise_reentry(L, request->space, own);
+  *fiber = prepare_to_wait(L, W, limiter);
+  set_cookie(request, bind_fiber_id(W, *fiber));
+  verdict = acquire(request, bind_now(W, true), ticket);
+  if (verdict == WEIR_WAITING) return verdict;
+  if (*ticket) weir_set_cookie(request->space->port, *ticket, bind_owner(L));
+  bind_wait_skip(L, W, *fiber);
   return verdict;
 }
 
-static int ask_in_task(lua_State *L, weir_lua *W, int limiter,
-                       bind_request *request, uint32_t *fiber,
-                       weir_ticket *ticket) {
-  uint64_t now = bind_now(W, needs_exact_time(W, request));
+/* A request from a coroutine that is no running task, or from none at all. It
+** looks first, since what is needed to wait may raise; in a shared space
+** another process may come in between. */
+static int ask_outside(lua_State *L, int limiter, bind_request *request,
+                       uint32_t *fiber, weir_ticket *ticket) {
+  const bind_space *space = request->space;
+  uint64_t now = bind_now(space->W, needs_exact_time(request));
+  int verdict;
+  set_cookie(request, bind_owner(L));
+  verdict = weir_peek_all(space->port, request->limiters, request->requests,
+                          request->count, now);
+  if (verdict != WEIR_WAITING) {
+    verdict = acquire(request, now, ticket);
+    if (verdict != WEIR_WAITING) return verdict;
+    withdraw(request, *ticket);
+  }
+  return ask_to_wait(L, limiter, request, fiber, ticket);
+}
+
+static int ask_in_task(lua_State *L, int limiter, bind_request *request,
+                       uint32_t *fiber, weir_ticket *ticket) {
+  weir_lua *W = request->space->W;
   weir_limiter own;
   int verdict;
   set_cookie(request, W->current_id);
-  verdict = acquire(W, request, now, ticket);
+  verdict = acquire(request, bind_now(W, needs_exact_time(request)), ticket);
   *fiber = W->current;
   if (verdict != WEIR_WAITING) return verdict;
   if (!lua_isyieldable(L)) {
-    weir_cancel(W->port, *ticket, now);
+    withdraw(request, *ticket);
     prepare_to_wait(L, W, limiter);
   }
-  own = own_limiter(L, W, request);
+  own = own_limiter(L, request);
+  if (!request->space->port) return BIND_E_CLOSED;
   if (own) {
-    weir_cancel(W->port, *ticket, now);
-    raise_reentry(L, own);
+    withdraw(request, *ticket);
+    raise_reentry(L, request->space, own);
   }
   return verdict;
 }
 
-weir_verdict bind_ask(lua_State *L, weir_lua *W, int limiter,
-                      bind_request *request, uint32_t *fiber,
-                      weir_ticket *ticket) {
-  int verdict = W->current_co == L
-                    ? ask_in_task(L, W, limiter, request, fiber, ticket)
-                    : ask_outside(L, W, limiter, request, fiber, ticket);
-  if (verdict < 0) luaL_error(L, "weir: %s", weir_error_text(verdict));
-  if (*ticket && W->traces) bind_trace(L, W, *ticket);
+weir_verdict bind_ask(lua_State *L, int limiter, bind_request *request,
+                      uint32_t *fiber, weir_ticket *ticket) {
+  bind_space *space = request->space;
+  int verdict;
+  bind_check_open(L, space, "weir");
+  verdict = space->W->current_co == L
+                ? ask_in_task(L, limiter, request, fiber, ticket)
+                : ask_outside(L, limiter, request, fiber, ticket);
+  bind_check(L, space, "weir", verdict);
+  if (*ticket && space->W->traces) bind_trace(L, space, *ticket);
   return (weir_verdict)verdict;
 }
 
@@ -317,8 +340,8 @@ static void read_arguments(lua_State *L, weir_lua *W, const bind_limiter *self,
     request->flow = bind_check_key(L, FLOW, who, "flow", &request->flow_size);
 }
 
-static int refused(lua_State *L, weir_lua *W, weir_verdict verdict,
-                   weir_limiter decider, uint32_t cost, uint64_t waited_ns) {
+static int refused(lua_State *L, weir_verdict verdict, weir_limiter decider,
+                   uint32_t cost, uint64_t waited_ns) {
   bind_refusal refusal = { .limiter = LIMITER,
                            .key = lua_isnil(L, KEY) ? 0 : KEY,
                            .verdict = verdict,
@@ -328,10 +351,11 @@ static int refused(lua_State *L, weir_lua *W, weir_verdict verdict,
     bind_push_member(L, LIMITER, decider);
     refusal.limiter = lua_gettop(L);
   }
-  return bind_limiter_refuse(L, W, &refusal);
+  return bind_limiter_refuse(L, &refusal);
 }
 
 static int acquire_k(lua_State *L, int status, lua_KContext id) {
+  const bind_limiter *self = lua_touserdata(L, LIMITER);
   weir_lua *W = bind_self(L);
   bind_result result;
   (void)status;
@@ -339,33 +363,35 @@ static int acquire_k(lua_State *L, int status, lua_KContext id) {
     return bind_wait_again(L, id, acquire_k);
   if (result.verdict == WEIR_ADMITTED) {
     lua_pushvalue(L, PERMIT); /* there may be a guard above it */
-    bind_hold(L, lua_touserdata(L, -1), result.ticket, lua_upvalueindex(3));
+    bind_hold(L, lua_touserdata(L, -1), self->space, result.ticket,
+              lua_upvalueindex(3));
     return 1;
   }
-  return refused(L, W, result.verdict, result.limiter, result.cost,
+  return refused(L, result.verdict, result.limiter, result.cost,
                  result.waited_ns);
 }
 
 /* Asks, and answers with a permit or a refusal, or waits. */
-static int finish(lua_State *L, weir_lua *W, bind_request *request) {
-  bind_permit *permit = bind_permit_new(L, W, lua_upvalueindex(2));
+static int finish(lua_State *L, bind_request *request) {
+  bind_space *space = request->space;
+  bind_permit *permit = bind_permit_new(L, space->W, lua_upvalueindex(2));
   weir_ticket ticket;
   uint32_t fiber;
-  weir_verdict verdict = bind_ask(L, W, LIMITER, request, &fiber, &ticket);
-  if (verdict == WEIR_WAITING) return bind_wait(L, W, fiber, ticket, acquire_k);
+  weir_verdict verdict = bind_ask(L, LIMITER, request, &fiber, &ticket);
+  if (verdict == WEIR_WAITING)
+    return bind_wait(L, space, fiber, ticket, acquire_k);
   if (verdict != WEIR_ADMITTED)
-    return refused(L, W, verdict, request->decider, bind_refused_cost(request),
-                   0);
-  bind_hold(L, permit, ticket, lua_upvalueindex(3));
+    return refused(L, verdict, request->decider, bind_refused_cost(request), 0);
+  bind_hold(L, permit, space, ticket, lua_upvalueindex(3));
   return 1;
 }
 
 /* Asks all members for the same. */
-static int request_all(lua_State *L, weir_lua *W, const bind_limiter *self,
+static int request_all(lua_State *L, const bind_limiter *self,
                        const weir_request *one) {
   weir_limiter limiters[WEIR_ALL_MAX];
   weir_request requests[WEIR_ALL_MAX];
-  bind_request request = { self->members, limiters, requests, 0 };
+  bind_request request = { self->space, self->members, limiters, requests, 0 };
   bind_limiter_field(L, LIMITER, BIND_LIMITER_MEMBERS);
   for (uint32_t i = 0; i < request.count; i++) {
     const bind_limiter *member;
@@ -380,22 +406,21 @@ static int request_all(lua_State *L, weir_lua *W, const bind_limiter *self,
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  return finish(L, W, &request);
+  return finish(L, &request);
 }
 
 static int request_permit(lua_State *L, const char *who, bool try_only) {
   const bind_limiter *self = bind_check_asked(L, who);
-  weir_lua *W = bind_check_open(L, self->W);
   weir_request one = { .cost = self->cost,
                        .priority = self->priority,
                        .try_only = try_only };
-  bind_request request = { 1, &self->handle, &one, 0 };
+  bind_request request = { self->space, 1, &self->handle, &one, 0 };
   if (lua_gettop(L) == 1 && !self->keyed)
     lua_settop(L, FLOW); /* nothing said: the common case */
   else
-    read_arguments(L, W, self, who, &one);
-  if (self->members) return request_all(L, W, self, &one);
-  return finish(L, W, &request);
+    read_arguments(L, self->space->W, self, who, &one);
+  if (self->members) return request_all(L, self, &one);
+  return finish(L, &request);
 }
 
 /***

@@ -3,6 +3,9 @@
 */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
 
 #include "../core/memory.h"
 #include "bind.h"
@@ -14,9 +17,25 @@ void bind_push_table(lua_State *L, bind_table which) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &TABLES[which]);
 }
 
+/* A child's copy of a loop watches by what is still the parent's: it gets one
+** of its own before it changes anything. The parent's bells are not for it. */
+void bind_after_fork(weir_lua *W) {
+  long pid = (long)getpid();
+  if (W->pid == pid) return;
+  W->pid = pid;
+  if (!W->home.loop) return;
+  event_reinit(weir_loop_base(W->home.loop));
+  for (bind_space *space = W->opened; space; space = space->next) {
+    if (!bind_space_trouble(space)) continue;
+    weir_loop_free(space->loop);
+    space->loop = NULL;
+  }
+}
+
 /* Waiters and holders go with the state: nobody is left to resume them. */
 static int runtime_gc(lua_State *L) {
   weir_lua *W = lua_touserdata(L, 1);
+  bind_after_fork(W);
   for (uint32_t i = 1; i < W->fibers.head->used; i++) {
     bind_fiber *fiber = bind_fiber_at(W, i);
     if (!weir_slab_live(&W->fibers, i) || !fiber->source) continue;
@@ -25,14 +44,15 @@ static int runtime_gc(lua_State *L) {
     else
       weir_watch_free(fiber->source);
   }
-  weir_loop_free(W->loop);
-  if (W->port) weir_port_detach(W->port, W->now);
-  weir_space_free(W->space);
+  bind_free_spaces(W, true);
+  weir_loop_free(W->home.loop);
+  if (W->home.port) weir_port_detach(W->home.port, W->now);
+  weir_space_free(W->home.space);
   weir_slab_fini(&W->fibers);
   weir_slab_fini(&W->held);
-  W->loop = NULL;
-  W->port = NULL;
-  W->space = NULL;
+  W->home.loop = NULL;
+  W->home.port = NULL;
+  W->home.space = NULL;
   weir_slab_init(&W->fibers, &weir_memory_default, NULL, NULL,
                  sizeof(bind_fiber));
   weir_slab_init(&W->held, &weir_memory_default, NULL, NULL,
@@ -50,7 +70,7 @@ static void make_weak(lua_State *L) {
 static void make_tables(lua_State *L) {
   for (int i = 0; i < BIND_TABLES; i++) {
     lua_createtable(L, i == BIND_IDLE ? BIND_IDLE_CALLS : 0, 0);
-    if (i == BIND_HELD || i == BIND_LIMITERS) make_weak(L);
+    if (i == BIND_HELD || i == BIND_SPACES) make_weak(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &TABLES[i]);
   }
 }
@@ -66,12 +86,13 @@ static void seed(weir_lua *W) {
       memcpy(bytes, random, sizeof bytes);
     fclose(file);
   }
-  weir_space_seed(W->space, bytes);
+  weir_space_seed(W->home.space, bytes);
 }
 
 static weir_lua *make_runtime(lua_State *L) {
   weir_lua *W = lua_newuserdatauv(L, sizeof *W, 0);
-  *W = (weir_lua){ .space = NULL };
+  *W = (weir_lua){ .pid = (long)getpid() };
+  W->home.W = W;
   weir_slab_init(&W->fibers, &weir_memory_default, NULL, NULL,
                  sizeof(bind_fiber));
   weir_slab_init(&W->held, &weir_memory_default, NULL, NULL,
@@ -80,11 +101,12 @@ static weir_lua *make_runtime(lua_State *L) {
   lua_pushcfunction(L, runtime_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  W->space = weir_space_new(NULL);
-  W->port = W->space ? weir_port_attach(W->space) : NULL;
-  if (!W->port) luaL_error(L, "not enough memory");
+  W->home.space = weir_space_new(NULL);
+  W->home.port = W->home.space ? weir_port_attach(W->home.space) : NULL;
+  if (!W->home.port) luaL_error(L, "not enough memory");
   seed(W);
   make_tables(L);
+  bind_make_space_tables(L, &W->home);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &RUNTIME);
   return W;
@@ -102,7 +124,7 @@ weir_lua *bind_find(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &RUNTIME);
   W = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  return W && W->port ? W : NULL;
+  return W && W->home.port ? W : NULL;
 }
 
 uint64_t bind_now(weir_lua *W, bool exact) {
@@ -112,9 +134,10 @@ uint64_t bind_now(weir_lua *W, bool exact) {
 }
 
 void bind_touch(weir_lua *W) {
-  if (W->driving || !W->loop) return;
-  if (W->run_first) weir_loop_kick(W->loop);
-  weir_loop_touch(W->loop);
+  if (W->driving || !W->home.loop) return;
+  if (W->run_first) weir_loop_kick(W->home.loop);
+  weir_loop_touch(W->home.loop);
+  bind_touch_opened(W, false);
 }
 
 void bind_register(lua_State *L, int self, const luaL_Reg *functions) {

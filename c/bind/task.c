@@ -135,7 +135,7 @@ static int task_join(lua_State *L) {
     return luaL_error(L, "task:join: a task cannot wait for its own end");
   ticket = bind_park(L, W, fiber, deadline);
   bind_join(W, fiber, target);
-  return bind_wait(L, W, fiber, ticket, join_k);
+  return bind_wait(L, &W->home, fiber, ticket, join_k);
 }
 
 /* Whether a task's coroutine is active: running, or it resumed who runs. */
@@ -218,7 +218,7 @@ static int task_gc(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
   const task *self = lua_touserdata(L, 1);
   bind_fiber *fiber;
-  if (!W->port) return 0;
+  if (!W->home.port) return 0;
   fiber = bind_fiber_at(W, (uint32_t)self->id);
   fiber->handled = 0; /* finished: nobody can join it; else it goes on */
   if (fiber->state >= BIND_DONE) bind_forget(L, W, (uint32_t)self->id);

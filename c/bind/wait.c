@@ -43,11 +43,13 @@ void bind_wait_skip(lua_State *L, weir_lua *W, uint32_t index) {
   free_stranger(L, W, index);
 }
 
-int bind_wait(lua_State *L, weir_lua *W, uint32_t index, weir_ticket ticket,
-              lua_KFunction k) {
+int bind_wait(lua_State *L, bind_space *space, uint32_t index,
+              weir_ticket ticket, lua_KFunction k) {
+  weir_lua *W = space->W;
   bind_fiber *fiber = bind_fiber_at(W, index);
   bind_run_queue_remove(W, index); /* it gave way, and a stranger resumed it */
   fiber->ticket = ticket;
+  fiber->space = space;
   fiber->state = BIND_WAITING;
   if (!fiber->task) {
     bind_push_guard(L);
@@ -67,7 +69,7 @@ weir_ticket bind_park(lua_State *L, weir_lua *W, uint32_t fiber,
   weir_request request = { .cookie = bind_fiber_id(W, fiber),
                            .deadline = deadline };
   weir_ticket ticket;
-  if (weir_park(W->port, &request, &ticket) != WEIR_WAITING) {
+  if (weir_park(W->home.port, &request, &ticket) != WEIR_WAITING) {
     bind_wait_skip(L, W, fiber);
     luaL_error(L, "not enough memory");
   }
@@ -96,6 +98,9 @@ static weir_lookup *take_lookup(weir_lua *W, bind_fiber *fiber) {
   return lookup;
 }
 
+/* What comes of a space that is no more, or that is in trouble. */
+static const weir_event NOTHING = { .verdict = WEIR_CLOSED };
+
 static void decide(weir_lua *W, uint32_t index, const weir_event *event) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   bool held = event->limiter && event->verdict == WEIR_ADMITTED;
@@ -108,28 +113,69 @@ static void decide(weir_lua *W, uint32_t index, const weir_event *event) {
   bind_unjoin(W, index);
 }
 
-void bind_collect(weir_lua *W) {
+static void collect(const bind_space *space) {
   weir_event event;
-  while (weir_next(W->port, &event)) {
+  while (weir_next(space->port, &event)) {
     uint32_t index = (uint32_t)event.cookie;
-    decide(W, index, &event);
-    bind_run_queue_add(W, index);
+    decide(space->W, index, &event);
+    bind_run_queue_add(space->W, index);
   }
+}
+
+void bind_collect(weir_lua *W, bool all) {
+  collect(&W->home);
+  if (!all) return;
+  for (const bind_space *space = W->opened; space; space = space->next)
+    if (space->port) collect(space);
+}
+
+/* Whatever was decided, or not, is no more. */
+static void end_in(weir_lua *W, uint32_t index) {
+  bool waits = bind_fiber_at(W, index)->state == BIND_WAITING;
+  decide(W, index, &NOTHING);
+  if (waits) bind_run_queue_add(W, index);
+}
+
+void bind_wait_end_all(const bind_space *space) {
+  weir_lua *W = space->W;
+  for (uint32_t i = 1; i < W->fibers.head->used; i++) {
+    const bind_fiber *fiber = bind_fiber_at(W, i);
+    if (weir_slab_live(&W->fibers, i) && fiber->space == space &&
+        fiber->ticket &&
+        (fiber->state == BIND_WAITING || fiber->state == BIND_DECIDED))
+      end_in(W, i);
+  }
+}
+
+void bind_wait_end_troubled(weir_lua *W) {
+  for (const bind_space *space = W->opened; space; space = space->next)
+    if (space->port && bind_space_trouble(space)) bind_wait_end_all(space);
 }
 
 /* A stranger's scheduler asks; nobody else may be there to advance time. */
 static void decide_out_of_turn(weir_lua *W, uint32_t index) {
+  const bind_fiber *fiber = bind_fiber_at(W, index);
   weir_event event;
-  weir_advance(W->port, bind_now(W, true));
-  if (weir_claim(W->port, bind_fiber_at(W, index)->ticket, &event) == 1)
-    decide(W, index, &event);
+  int claimed;
+  bind_advance_in(fiber->space, bind_now(W, true));
+  claimed = weir_claim(fiber->space->port, fiber->ticket, &event);
+  if (claimed < 0) event = NOTHING;
+  if (claimed) decide(W, index, &event);
   bind_touch(W);
+}
+
+/* Why a wait ended that was told CLOSED, if it was not by closing. */
+static int trouble_of(const bind_fiber *fiber) {
+  if (fiber->verdict != WEIR_CLOSED || !fiber->space->shared) return 0;
+  return fiber->space->port ? bind_space_trouble(fiber->space) : 0;
 }
 
 bool bind_wait_over(lua_State *L, weir_lua *W, lua_KContext id,
                     bind_result *out) {
   uint32_t index = (uint32_t)id;
   bind_fiber *fiber = bind_fiber_at(W, index);
+  const bind_space *space = fiber->space;
+  int trouble;
   lua_settop(L, fiber->base); /* what the resumer passed is nothing to us */
   if (fiber->task && W->current_co != L) return false;
   if (fiber->state == BIND_WAITING) decide_out_of_turn(W, index);
@@ -146,18 +192,21 @@ bool bind_wait_over(lua_State *L, weir_lua *W, lua_KContext id,
   end_wait(W, index);
   out->guarded = !fiber->task;
   if (!fiber->task && out->ticket)
-    weir_set_cookie(W->port, out->ticket, bind_owner(L));
+    weir_set_cookie(space->port, out->ticket, bind_owner(L));
+  trouble = trouble_of(fiber);
   free_stranger(L, W, index);
+  bind_check(L, space, "weir", trouble);
   return true;
 }
 
 void bind_wait_abort(weir_lua *W, uint32_t index) {
   bind_fiber *fiber = bind_fiber_at(W, index);
-  uint64_t now = bind_now(W, false);
-  if (fiber->ticket && fiber->state == BIND_WAITING)
-    weir_cancel(W->port, fiber->ticket, now);
-  else if (fiber->ticket)
-    weir_release(W->port, fiber->ticket, WEIR_UNUSED, now);
+  weir_port *port = fiber->ticket ? fiber->space->port : NULL;
+  uint64_t now = bind_now(W, port && fiber->space->shared);
+  if (port && fiber->state == BIND_WAITING)
+    weir_cancel(port, fiber->ticket, now);
+  else if (port)
+    weir_release(port, fiber->ticket, WEIR_UNUSED, now);
   fiber->ticket = 0;
   bind_run_queue_remove(W, index);
   end_wait(W, index);
@@ -168,7 +217,7 @@ void bind_wait_abort(weir_lua *W, uint32_t index) {
 ** that runs is not: somebody got hold of the guard and plays with it.) */
 static int guard_close(lua_State *L) {
   weir_lua *W = lua_touserdata(L, lua_upvalueindex(1));
-  bool ours = W->port && L != W->ended && L != W->current_co;
+  bool ours = W->home.port && L != W->ended && L != W->current_co;
   uint32_t index = ours ? bind_fiber_of(L, W) : 0;
   bind_fiber *fiber = index ? bind_fiber_at(W, index) : NULL;
   if (!fiber || fiber->state >= BIND_ENDING) return 0;

@@ -10,7 +10,9 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <weir_lua.h>
+#include <weir_shared.h>
 
 #include "check.h"
 
@@ -76,6 +78,39 @@ static const char finish[] =
     "assert(stats.in_use == 0, 'in use: ' .. stats.in_use)\n"
     "assert(stats.waiting == 0, 'waiting: ' .. stats.waiting)\n";
 
+/* The same for a space that processes share. */
+static const char shared_script[] =
+    "local weir = require 'weir.core'\n"
+    "space = assert(weir.open('shm:oom', { size = '256k' }))\n"
+    "sem = weir.limiter{ space = space, name = 'sem', concurrent = 1 }\n"
+    "local limited = sem(function(n) coroutine.yield() return n end)\n"
+    "local tasks = {}\n"
+    "for i = 1, 4 do tasks[i] = weir.spawn(limited, i) end\n"
+    "weir.step()\n"
+    "local dropped = coroutine.wrap(function() sem:acquire() end)\n"
+    "dropped()\n"
+    "tasks[4]:cancel()\n"
+    "assert(tostring(weir.explain()) and #weir.limiters() == 1)\n"
+    "for frame = 1, 9 do weir.step() end\n"
+    "assert(tasks[3]:join() == 3)\n"
+    "weir.limiter{ space = 'shm:oom', name = 'sem', concurrent = 1 }\n"
+    "assert(tostring(sem) and tostring(space) and sem:stats().generation)\n"
+    "assert(#weir.spaces() == 1)\n"
+    "late = weir.spawn(limited, 5)\n"
+    "weir.step()\n"
+    "space:close()\n"
+    "weir.step()\n";
+
+static const char shared_finish[] =
+    "local weir = require 'weir.core'\n"
+    "collectgarbage() collectgarbage()\n"
+    "for s = 1, 20 do pcall(weir.step) collectgarbage() end\n"
+    "local space <close> = assert(weir.open('shm:oom', { size = '256k' }))\n"
+    "local stats = weir.limiter{ space = space, name = 'sem',\n"
+    "                            concurrent = 1 }:stats()\n"
+    "assert(stats.in_use == 0, 'in use: ' .. stats.in_use)\n"
+    "assert(stats.waiting == 0, 'waiting: ' .. stats.waiting)\n";
+
 static int open_all(lua_State *L) {
   luaL_openlibs(L);
   luaL_requiref(L, "weir.core", luaopen_weir_core, 0);
@@ -99,15 +134,15 @@ static bool opens(lua_State *L) {
 }
 
 /* Runs the script with the k-th allocation failing; whether one did. */
-static bool run_with(long k) {
+static bool run_with(long k, const char *code, const char *end) {
   heap h = { .countdown = k };
   lua_State *L = lua_newstate(resize, &h);
   if (L && opens(L)) {
-    bool done = luaL_dostring(L, script) == LUA_OK;
+    bool done = luaL_dostring(L, code) == LUA_OK;
     lua_settop(L, 0);
     h.countdown = -1;
     CHECK(done || h.failed);
-    CHECK(succeeds(L, finish));
+    CHECK(succeeds(L, end));
   }
   if (L) lua_close(L);
   CHECK_EQ(h.live, 0);
@@ -116,8 +151,18 @@ static bool run_with(long k) {
 
 TEST(every_allocation_of_lua_fails_once) {
   long k = 0;
-  while (k < RUNS_MAX && run_with(k)) k++;
+  while (k < RUNS_MAX && run_with(k, script, finish)) k++;
   CHECK(k > 100 && k < RUNS_MAX);
+}
+
+TEST(every_allocation_with_a_shared_space_fails_once) {
+  char dir[] = "/tmp/weir-XXXXXX", why[WEIR_WHY_MAX];
+  long k = 0;
+  CHECK(mkdtemp(dir) && setenv("WEIR_DIR", dir, 1) == 0);
+  while (k < RUNS_MAX && run_with(k, shared_script, shared_finish)) k++;
+  CHECK(k > 100 && k < RUNS_MAX);
+  CHECK(weir_shared_remove("oom", NULL, false, why));
+  CHECK(rmdir(dir) == 0);
 }
 
 CHECK_MAIN

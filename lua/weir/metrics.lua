@@ -96,8 +96,10 @@ end
 local function read(limiter)
   local stats = limiter:stats()
   local below, sum, count = limiter:waits(BOUNDS)
+  local labels = label("limiter", stats.name)
+  if stats.space then labels = labels .. "," .. label("space", stats.space) end
   return stats.id, {
-    label = label("limiter", stats.name),
+    label = labels,
     now = { limit = stats.limit, in_use = stats.in_use, keys = stats.keys,
             waiting = stats.waiting },
     ever = { admitted = stats.admitted, refused = stats.refused,
@@ -201,8 +203,10 @@ end
 -- `text/plain; version=0.0.4`.
 --
 -- The label `limiter` is a limiter's name, or the file and line it was made at;
--- limiters that share one are summed, and go on being counted (as they were at
--- the last call) when they are collected while another one is there.
+-- a limiter in a shared space has the label `space` as well, and every process
+-- tells the same of it, so ask one of them. Limiters that share their labels
+-- are summed, and go on being counted (as they were at the last call) when they
+-- are collected while another one is there.
 -- @function metrics
 -- @treturn string the text, with "# EOF" as its last line
 return function()
