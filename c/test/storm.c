@@ -79,7 +79,7 @@ static storm_part *present; /* this process's part */
 static int (*lock_of_space)(weir_sharing *);
 
 static void die_perhaps(void) {
-  uint32_t doom = atomic_load(&present->board->doom);
+  uint32_t doom = atomic_load(&present->place->doom);
   if (doom && once_in(&present->from, doom)) raise(SIGKILL);
 }
 
@@ -125,7 +125,9 @@ static bool open_limiters(storm_part *p) {
 }
 
 bool storm_join(storm_part *part, storm_board *board, uint32_t place) {
-  weir_shared_options options = { .dir = board->dir, .size = board->size };
+  weir_shared_options options = { .dir = board->dir,
+                                  .size = board->size,
+                                  .patrol_ns = board->patrol_ns };
   char why[WEIR_WHY_MAX];
   *part = (storm_part){ .board = board, .place = &board->places[place] };
   part->from = choices_of_seed((uint64_t)getpid() << 32 ^ weir_seats_now());
@@ -204,16 +206,17 @@ static int ask(storm_part *p, weir_request *request, use *what,
   weir_request two[2] = { *request, *request };
   char key = (char)choose(&p->from, STORM_KEYS);
   uint64_t now = weir_seats_now();
-  switch (choose(&p->from, 4)) {
+  switch (choose(&p->from, 8)) {
   case 0:
+  case 1:
     *what = (use){ OF_GATE, 2 };
     return weir_acquire_all(p->port, both, two, 2, now, ticket, NULL);
-  case 1:
+  case 2:
     *what = (use){ OF_KEYS + (uint32_t)key, 1 };
     request->key = &key;
     request->key_size = 1;
     return weir_acquire(p->port, p->keyed, request, now, ticket);
-  case 2:
+  case 3:
     *what = (use){ OF_GATE, 0 };
     return weir_acquire(p->port, p->rated, request, now, ticket);
   default:
@@ -241,6 +244,7 @@ static int withdraw(const storm_part *p, weir_ticket ticket) {
 
 static int wait_for(storm_part *p, weir_ticket ticket, uint64_t until) {
   weir_event event;
+  atomic_fetch_add(&p->place->waits, 1);
   if (!storm_await(p, until, &event)) return withdraw(p, ticket);
   if (event.ticket != ticket) fail(p, 1);
   return (int)event.verdict;

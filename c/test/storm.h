@@ -26,10 +26,10 @@
 
 enum {
   STORM_WORKERS = 8,
-  STORM_GATE = 3,    /* permits of the limiter that all want */
-  STORM_PAIR = 2,    /* of the one that is asked for together with it */
-  STORM_KEYS = 4,    /* keys, of one permit each */
-  STORM_RATE = 2000, /* per second */
+  STORM_GATE = 3,     /* permits of the limiter that all want */
+  STORM_PAIR = 2,     /* of the one that is asked for together with it */
+  STORM_KEYS = 4,     /* keys, of one permit each */
+  STORM_RATE = 20000, /* per second */
   STORM_BURST = 50,
   STORM_TURNS = 4096 /* that the order of is kept */
 };
@@ -38,8 +38,10 @@ enum {
 enum { OF_GATE, OF_PAIR, OF_KEYS, WITNESSES = OF_KEYS + STORM_KEYS };
 
 typedef struct storm_place {
-  _Atomic uint64_t done;                   /* permits had and given back */
+  _Atomic uint32_t doom; /* who has the lock dies once in so many times; 0 */
+  _Atomic uint64_t done; /* permits had and given back */
   _Atomic uint64_t refused[WEIR_VERDICTS]; /* by verdict */
+  _Atomic uint64_t waits;                  /* how many had to wait first */
   _Atomic uint64_t mends;   /* halves of a call found and undone */
   _Atomic uint64_t over;    /* admitted, though the resource was full */
   _Atomic uint64_t errors;  /* answers that ought not to be */
@@ -50,13 +52,14 @@ typedef struct storm_place {
 typedef struct storm_board {
   storm_place places[STORM_WORKERS];
   _Atomic uint64_t rated; /* admitted by the rate */
-  _Atomic uint32_t doom;  /* who has the lock dies once in so many times; 0 */
   _Atomic bool stop;
-  _Atomic uint32_t turns; /* in `order` */
-  uint32_t order[STORM_TURNS];
+  uint32_t number;             /* for the next who waits */
+  _Atomic uint32_t turns;      /* in `order` */
+  uint32_t order[STORM_TURNS]; /* the numbers of those admitted */
   char dir[CREW_PATH];
-  uint64_t size; /* bytes of the space; 0: as usual */
-  int witness;   /* semaphores */
+  uint64_t size;      /* bytes of the space; 0: as usual */
+  uint64_t patrol_ns; /* likewise */
+  int witness;        /* semaphores */
 } storm_board;
 
 /* A board with a fresh directory and witness; NULL: there is none. */

@@ -90,14 +90,21 @@ static void let_go_on(storm *s, uint64_t now) {
 
 /* --- a full space --------------------------------------------------------- */
 
-/* Every key is made as long as there is room for it. */
-static void use_keys(const storm_part *p) {
+/* Everything there can be but tickets is made as long as there is room for it:
+** every port waits once, for every key. */
+static void use_all(const storm_part *p) {
+  enum { PORTS = STORM_WORKERS + 2 };
+  weir_port *ports[PORTS];
   weir_ticket ticket;
-  for (char key = 0; key < STORM_KEYS; key++) {
-    weir_request request = { .key = &key, .key_size = 1, .try_only = true };
-    if (!weir_acquire(p->port, p->keyed, &request, 0, &ticket))
-      weir_release(p->port, ticket, WEIR_UNUSED, 0);
+  for (int i = 0; i < PORTS; i++) {
+    ports[i] = weir_port_attach(p->space);
+    for (char key = 0; key < STORM_KEYS; key++) {
+      weir_request request = { .key = &key, .key_size = 1 };
+      request.deadline = WEIR_NEVER - 1;
+      weir_acquire(ports[i], p->keyed, &request, 0, &ticket);
+    }
   }
+  for (int i = 0; i < PORTS; i++) weir_port_detach(ports[i], 0);
 }
 
 /* Takes all tickets that there are, and gives a few back: fewer than eight
@@ -109,7 +116,7 @@ static void fill(const crew_hand *boss, void *board) {
   storm_part part;
   uint32_t n = 0;
   if (storm_join(&part, board, 0)) {
-    use_keys(&part);
+    use_all(&part);
     while (n < MOST &&
            weir_park(part.port, &request, &tickets[n]) == WEIR_WAITING)
       n++;
@@ -137,6 +144,11 @@ static void blow(storm *s, const weather *w, uint64_t now) {
     if (is_dead(&s->hands[i])) replace(s, i);
 }
 
+static void doom_all(const storm *s, uint32_t doom) {
+  for (uint32_t i = 0; i < STORM_WORKERS; i++)
+    atomic_store(&s->board->places[i].doom, doom);
+}
+
 static void begin(storm *s, const weather *w) {
   memset(s, 0, sizeof *s);
   s->board = storm_new(w->size);
@@ -146,7 +158,7 @@ static void begin(storm *s, const weather *w) {
     CHECK_EQ(crew_hear(&s->hog), 'f');
   }
   for (uint32_t i = 0; i < STORM_WORKERS; i++) hire(s, i);
-  atomic_store(&s->board->doom, w->doom);
+  doom_all(s, w->doom);
 }
 
 static void rage(storm *s, const weather *w) {
@@ -156,7 +168,7 @@ static void rage(storm *s, const weather *w) {
     blow(s, w, now);
     witness(s);
   }
-  atomic_store(&s->board->doom, 0);
+  doom_all(s, 0);
   let_go_on(s, WEIR_NEVER);
   for (uint32_t i = 0; i < STORM_WORKERS; i++)
     if (is_dead(&s->hands[i])) replace(s, i);
@@ -242,6 +254,7 @@ static storm_place sum(const storm *s) {
   for (uint32_t i = 0; i < STORM_WORKERS; i++) {
     const storm_place *p = &s->board->places[i];
     all.done += p->done;
+    all.waits += p->waits;
     all.mends += p->mends;
     all.over += p->over;
     all.errors += p->errors;
@@ -259,8 +272,10 @@ static void tell(const storm *s, const weather *w, const storm_place *all,
          w->name, (unsigned)seconds(), (unsigned long long)all->done,
          (unsigned long long)s->kills, (unsigned long long)s->stops,
          (unsigned long long)all->mends, (unsigned)s->most, STORM_GATE);
-  printf("#   refused: %llu full, %llu timeout, %llu canceled, %llu exhausted; "
+  printf("#   %llu waited; refused: %llu full, %llu timeout, %llu canceled, "
+         "%llu exhausted; "
          "longest wait %llu ms; all went on within %llu ms\n",
+         (unsigned long long)all->waits,
          (unsigned long long)all->refused[WEIR_FULL],
          (unsigned long long)all->refused[WEIR_TIMEOUT],
          (unsigned long long)all->refused[WEIR_CANCELED],
