@@ -50,8 +50,8 @@ typedef struct storm_place {
 } storm_place;
 
 typedef struct storm_board {
-  storm_place places[STORM_WORKERS];
-  _Atomic uint64_t rated; /* admitted by the rate */
+  storm_place places[STORM_WORKERS + 1]; /* the last is of the test itself */
+  _Atomic uint64_t rated;                /* admitted by the rate */
   _Atomic bool stop;
   uint32_t number;             /* for the next who waits */
   _Atomic uint32_t turns;      /* in `order` */

@@ -92,7 +92,7 @@ static bool begin(line *l) {
   }
   for (uint32_t i = 0; i < STORM_WORKERS; i++)
     CHECK_EQ(hear_in_time(&l->hands[i]), 'j');
-  return CHECK(storm_join(&l->part, l->board, 0));
+  return CHECK(storm_join(&l->part, l->board, STORM_WORKERS));
 }
 
 static weir_ticket line_up(line *l) {

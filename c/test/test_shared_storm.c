@@ -115,7 +115,7 @@ static void fill(const crew_hand *boss, void *board) {
   weir_request request = { .cookie = 0 };
   storm_part part;
   uint32_t n = 0;
-  if (storm_join(&part, board, 0)) {
+  if (storm_join(&part, board, STORM_WORKERS)) {
     use_all(&part);
     while (n < MOST &&
            weir_park(part.port, &request, &tickets[n]) == WEIR_WAITING)
@@ -234,7 +234,7 @@ static void check_permits(storm_part *p) {
 static void check_left(storm *s) {
   weir_sharing_counts counts;
   storm_part part;
-  if (!CHECK(storm_join(&part, s->board, 0))) return;
+  if (!CHECK(storm_join(&part, s->board, STORM_WORKERS))) return;
   weir_sharing_count(part.space, &counts);
   CHECK_EQ(counts.tickets, 0);
   CHECK_EQ(counts.ports, 1);
