@@ -10,7 +10,8 @@
 #   make doc        the API reference, build/doc/index.html
 #   make coverage   which lines of c/core the C tests reach
 #   make fuzz       libFuzzer, FUZZ_SECONDS=60 for each fuzzer
-#   make soak       the model and the specs over and over, SOAK_SECONDS=600
+#   make soak       storms, then the model and the specs over and over,
+#                   SOAK_SECONDS=600
 #   make deps       install the Debian packages of all of these
 #   make clean      remove build/
 #
