@@ -102,6 +102,9 @@ POSIX_FLAGS = -D_POSIX_C_SOURCE=200809L \
 $(BUILD)/obj/core/%: DIR_FLAGS =
 $(BUILD)/obj/shared/%: DIR_FLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 $(BUILD)/obj/%: DIR_FLAGS = $(POSIX_FLAGS)
+# Processes that have more in common than POSIX says.
+$(BUILD)/obj/test/storm.o $(BUILD)/obj/bench/bench_shared.o \
+  $(BUILD)/obj/bench/bench_crowd.o: DIR_FLAGS = $(POSIX_FLAGS) -D_GNU_SOURCE
 
 COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
 

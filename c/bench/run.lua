@@ -163,11 +163,11 @@ local shared = {
     is = "2 processes that wait in epoll and wake each other by an eventfd: as "
       .. "many wake-ups" },
   { "a process with 100,000 tickets is killed: until the next one has a "
-    .. "permit and nothing of it is left, ms", "bench_shared recovery",
-    "bench_shared give_back", "50 ms",
+    .. "permit and nothing of it is left, ms", "bench_crowd recovery",
+    "bench_crowd give_back", "50 ms",
     is = "a process that has as many of a local space gives them back itself" },
   { "64 processes, nobody waits: all their wake-ups in 10 s",
-    "bench_shared idle", "bench_shared asleep", "0", runs = 1,
+    "bench_crowd idle", "bench_crowd asleep", "0", runs = 1,
     is = "64 processes that wait in epoll for what does not come" },
 }
 

@@ -1,5 +1,4 @@
-/* storm.c - see storm.h. */
-#define _GNU_SOURCE /* MAP_ANONYMOUS, semaphores */
+/* storm.c - see storm.h. Linux only. */
 #include "storm.h"
 
 #include <poll.h>
@@ -14,12 +13,9 @@
 #include "core/record.h"
 #include "shared/seat.h"
 
-/* --- the witness ---------------------------------------------------------- */
+const char storm_keys[STORM_KEYS + 1] = "abcd";
 
-union semun {
-  int val;
-  unsigned short *array;
-};
+/* --- the witness ---------------------------------------------------------- */
 
 uint32_t storm_limit(uint32_t resource) {
   if (resource == OF_GATE) return STORM_GATE;
@@ -28,11 +24,10 @@ uint32_t storm_limit(uint32_t resource) {
 
 static int new_witness(void) {
   unsigned short values[WITNESSES];
-  union semun argument = { .array = values };
   int witness = semget(IPC_PRIVATE, WITNESSES, 0600);
   for (uint32_t i = 0; i < WITNESSES; i++)
     values[i] = (unsigned short)storm_limit(i);
-  if (witness >= 0 && semctl(witness, 0, SETALL, argument)) return -1;
+  if (witness >= 0 && semctl(witness, 0, SETALL, values)) return -1;
   return witness;
 }
 
@@ -204,7 +199,7 @@ static int ask(storm_part *p, weir_request *request, use *what,
                weir_ticket *ticket) {
   const weir_limiter both[2] = { p->gate, p->pair };
   weir_request two[2] = { *request, *request };
-  char key = (char)choose(&p->from, STORM_KEYS);
+  uint32_t key = choose(&p->from, STORM_KEYS);
   uint64_t now = weir_seats_now();
   switch (choose(&p->from, 8)) {
   case 0:
@@ -212,8 +207,8 @@ static int ask(storm_part *p, weir_request *request, use *what,
     *what = (use){ OF_GATE, 2 };
     return weir_acquire_all(p->port, both, two, 2, now, ticket, NULL);
   case 2:
-    *what = (use){ OF_KEYS + (uint32_t)key, 1 };
-    request->key = &key;
+    *what = (use){ OF_KEYS + key, 1 };
+    request->key = &storm_keys[key];
     request->key_size = 1;
     return weir_acquire(p->port, p->keyed, request, now, ticket);
   case 3:

@@ -6,7 +6,7 @@
 **   For every limit there is a semaphore of the kernel (System V, SEM_UNDO)
 **   that is as large. Whoever has been admitted takes it without waiting, and
 **   gives it back before it releases: so one that cannot be had is a limit that
-**   was exceeded, exactly. The kernel gives back what a process had that dies,
+**   was exceeded, exactly. The kernel gives back what a process had
 **   and does so before it drops the process's file locks, by which others
 **   notice that it died: so a permit that is recovered was given back here, too.
 **
@@ -36,6 +36,8 @@ enum {
 
 /* Whom the witness counts: a semaphore each. */
 enum { OF_GATE, OF_PAIR, OF_KEYS, WITNESSES = OF_KEYS + STORM_KEYS };
+
+extern const char storm_keys[STORM_KEYS + 1]; /* of a byte each */
 
 typedef struct storm_place {
   _Atomic uint32_t doom; /* who has the lock dies once in so many times; 0 */
