@@ -6,9 +6,9 @@
 **   For every limit there is a semaphore of the kernel (System V, SEM_UNDO)
 **   that is as large. Whoever has been admitted takes it without waiting, and
 **   gives it back before it releases: so one that cannot be had is a limit that
-**   was exceeded, exactly. The kernel gives back what a process had
-**   and does so before it drops the process's file locks, by which others
-**   notice that it died: so a permit that is recovered was given back here, too.
+**   was exceeded, exactly. The kernel gives back what a dead process had, and
+**   does so before it drops the process's file locks, by which others notice
+**   that it died: so a permit that is recovered was given back here, too.
 **
 ** THE BOARD
 **   What the processes count, in memory of the test's own. A place at it is a
