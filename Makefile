@@ -10,7 +10,8 @@
 #   make doc        the API reference, build/doc/index.html
 #   make coverage   which lines of c/core the C tests reach
 #   make fuzz       libFuzzer, FUZZ_SECONDS=60 for each fuzzer
-#   make soak       the model and the specs over and over, SOAK_SECONDS=600
+#   make soak       storms, then the model and the specs over and over,
+#                   SOAK_SECONDS=600
 #   make model      who wakes whom, and who dies when, exhaustively (spin)
 #   make deps       install the Debian packages of all of these
 #   make clean      remove build/
@@ -105,6 +106,9 @@ POSIX_FLAGS = -D_POSIX_C_SOURCE=200809L \
 $(BUILD)/obj/core/%: DIR_FLAGS =
 $(BUILD)/obj/shared/%: DIR_FLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 $(BUILD)/obj/%: DIR_FLAGS = $(POSIX_FLAGS)
+# Processes that have more in common than POSIX says.
+$(BUILD)/obj/test/storm.o $(BUILD)/obj/bench/bench_shared.o \
+  $(BUILD)/obj/bench/bench_crowd.o: DIR_FLAGS = $(POSIX_FLAGS) -D_GNU_SOURCE
 
 COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
 

@@ -146,6 +146,31 @@ add({
   "a hash table with a rate for each key and nothing else, in C (table.h), "
     .. "with the same hash; so of the keys that follow")
 
+--- Spaces that processes share: a table of their own, as most of it is real
+-- time. `runs`: how often, if not RUNS.
+local shared = {
+  { "acquire and release, a permit is free, nobody else is there; CPU time",
+    "bench_shared alone", "bench_shared local", "3 x",
+    is = "the same two calls in a local space" },
+  { "8 processes at one limiter, a permit is free: each call, acquire or "
+    .. "release, of any of them", "bench_shared eight", "bench_shared mutex",
+    "2 x", is = "8 processes that lock, count and unlock: one robust mutex in "
+      .. "shared memory, one time each" },
+  { "... each acquire and release together", "bench_shared eight_pairs",
+    "bench_shared mutex", is = "as above" },
+  { "hand-off between 2 processes that wait in epoll, each",
+    "bench_shared hand_off", "bench_shared eventfds", "1.5 x",
+    is = "2 processes that wait in epoll and wake each other by an eventfd: as "
+      .. "many wake-ups" },
+  { "a process with 100,000 tickets is killed: until the next one has a "
+    .. "permit and nothing of it is left, ms", "bench_crowd recovery",
+    "bench_crowd give_back", "50 ms",
+    is = "a process that has as many of a local space gives them back itself" },
+  { "64 processes, nobody waits: all their wake-ups in 10 s",
+    "bench_crowd idle", "bench_crowd asleep", "0", runs = 1,
+    is = "64 processes that wait in epoll for what does not come" },
+}
+
 local function sample(subject)
   local command = build .. "bench/" .. tostring(subject)
   if type(subject) == "table" then
@@ -172,7 +197,7 @@ end
 --- Takes samples in turn, weir's and the floor's; answers both lists, sorted.
 local function measure(row)
   local ours, floors = {}, {}
-  for run = 1, RUNS do
+  for run = 1, row.runs or RUNS do
     ours[run] = sample(row[2]) - (row.less and sample(row.less) or 0)
     floors[run] = sample(row[3])
   end
@@ -183,9 +208,24 @@ end
 
 local function print_row(row)
   local ours, floors = measure(row)
-  print(("| %s | %s | %s | %.2f | %s |"):format(row[1], figure(ours),
-    figure(floors), median(ours) / median(floors), row[4] or ""))
+  local ratio = median(floors) > 0
+    and ("%.2f"):format(median(ours) / median(floors)) or ""
+  print(("| %s | %s | %s | %s | %s |"):format(row[1], figure(ours),
+    figure(floors), ratio, row[4] or ""))
   io.flush()
+end
+
+local HEAD = [[
+| what | weir | floor | ratio | reach |
+| --- | ---: | ---: | ---: | ---: |]]
+
+local function print_table(list)
+  print(HEAD)
+  for _, row in ipairs(list) do print_row(row) end
+  print "\nThe floors:\n"
+  for _, row in ipairs(list) do
+    if row.is then print(("- %s: %s"):format(row[1], row.is)) end
+  end
 end
 
 local function processor()
@@ -200,12 +240,10 @@ print(([[
 %s on %s. Nanoseconds of CPU time unless it says bytes:
 the median (least-most) of %d runs, each in a process of its own, weir and floor
 in turn.
+]]):format(_VERSION, processor(), RUNS))
+print_table(rows)
+print [[
 
-| what | weir | floor | ratio | reach |
-| --- | ---: | ---: | ---: | ---: |]]):format(_VERSION, processor(), RUNS))
-for _, row in ipairs(rows) do print_row(row) end
-
-print "\nThe floors:\n"
-for _, row in ipairs(rows) do
-  if row.is then print(("- %s: %s"):format(row[1], row.is)) end
-end
+Spaces that processes share: nanoseconds of real time unless it says otherwise.
+]]
+print_table(shared)

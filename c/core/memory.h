@@ -50,8 +50,8 @@ bool weir_array_grow(weir_array *array, uint32_t first, uint32_t least);
 void weir_array_refresh(weir_array *array, size_t region_size);
 
 /* Notes what is there, for it is going to be changed. */
-static inline void weir_keep(const weir_memory *memory, const void *at,
-                             size_t size) {
+static WEIR_INLINE void weir_keep(const weir_memory *memory, const void *at,
+                                  size_t size) {
   if (WEIR_SELDOM(memory->commons)) weir_note(memory->commons, at, size);
 }
 
