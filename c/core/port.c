@@ -46,36 +46,40 @@ static const weir_port_record *record_of(const weir_port *port) {
   return weir_port_at(port->space, port->index);
 }
 
-/* Calls `what` for each live ticket of the port that has a handle. */
-static void each_own(weir_port *port, uint64_t now,
-                     void (*what)(weir_port *, uint32_t, uint64_t)) {
+/* Whether it is a live ticket of the port that has a handle. */
+static bool is_own(const weir_port *port, uint32_t index) {
+  const weir_ticket_record *ticket = weir_ticket_at(port->space, index);
+  return weir_slab_live(&port->space->tickets, index) &&
+         ticket->port == port->index && !ticket->follower;
+}
+
+/* The newest first: mostly that is the last of the deadlines, and the others
+** need not be put in order again. */
+static void leave_all(weir_port *port, uint64_t now) {
   const weir_space *space = port->space;
-  for (uint32_t i = 1; i < space->tickets.head->used; i++) {
-    const weir_ticket_record *ticket = weir_ticket_at(space, i);
-    if (!weir_slab_live(&space->tickets, i) || ticket->port != port->index ||
-        ticket->follower)
-      continue;
-    what(port, i, now);
-    weir_step(space);
-  }
+  for (uint32_t i = space->tickets.head->used; i-- > 1;)
+    if (is_own(port, i) && weir_ticket_at(space, i)->state != WEIR_HELD) {
+      weir_ticket_withdraw(port, i, now);
+      weir_step(space);
+    }
 }
 
-static void leave(weir_port *port, uint32_t index, uint64_t now) {
-  if (weir_ticket_at(port->space, index)->state != WEIR_HELD)
-    weir_ticket_withdraw(port, index, now);
-}
-
-static void give_back(weir_port *port, uint32_t index, uint64_t now) {
-  weir_do_release(port, weir_slab_handle(&port->space->tickets, index),
-                  WEIR_DROPPED, now);
+static void give_all_back(weir_port *port, uint64_t now) {
+  const weir_space *space = port->space;
+  for (uint32_t i = 1; i < space->tickets.head->used; i++)
+    if (is_own(port, i)) {
+      weir_do_release(port, weir_slab_handle(&space->tickets, i), WEIR_DROPPED,
+                      now);
+      weir_step(space);
+    }
 }
 
 /* First its waiters leave, all of them before anybody moves up, so that it is
 ** granted nothing more; then it gives back; then whoever can now go, goes. */
 void weir_port_clear(weir_space *space, uint32_t index, uint64_t now) {
   weir_port port = { .space = space, .index = index };
-  each_own(&port, now, leave);
-  each_own(&port, now, give_back);
+  leave_all(&port, now);
+  give_all_back(&port, now);
   weir_pump_all(space, 0, now);
   for (uint32_t i = 1; i < space->limiters.head->used; i++)
     if (weir_slab_live(&space->limiters, i))

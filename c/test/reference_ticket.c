@@ -138,7 +138,7 @@ void ref_detach(reference *model, int port, uint64_t now) {
   int last = model->ticket_numbers.used;
   ref_ticket *ticket;
   ref_tick(model, now);
-  for (int i = 1; i <= last; i++) {
+  for (int i = last; i > 0; i--) {
     ticket = numbered(model, port, i);
     if (!ticket || ticket->state == WEIR_HELD) continue;
     withdraw(model, ticket);
