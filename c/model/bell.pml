@@ -5,41 +5,48 @@
 **   Permits in use, the queue of waiting tickets, and for each port its ready
 **   tickets, which have their permit and wait to be taken, and a flag, `rung`.
 **   A permit that comes back goes to the head of the queue. Its port is to be
-**   rung, unless it is rung; then it is. Operations are done or not done at
-**   all: lock.pml shows that, and that the lock of a dead one can be taken.
+**   rung, unless it is rung, or it is the one in whose name the call is made;
+**   then it is. Operations are done or not done at all: lock.pml shows that,
+**   and that the lock of a dead one can be taken.
 **
 ** THE BELL
 **   A pipe of the port's own. Whoever has to ring writes a byte into it when
 **   the lock is free again, unless it dies or is stopped before. A full pipe
 **   takes none, and is readable all the same.
 **
+** A HOST
+**   Takes its ready tickets, one by one, until there are none. Then it sleeps
+**   until its bell is readable, which it heeds as long as it has tickets that
+**   wait or are ready, or until its deadline, or until its own work wants
+**   something.
+**
 ** A TURN
-**   A host sleeps until its bell is readable, until its own deadline, or until
-**   its own work wants something. In its turn it reads, without the lock,
-**   whether it is rung, and if so empties its bell; then, with the lock, it is
-**   not rung any more; then it takes its ready tickets, one by one, until there
-**   are none. Emptied before the flag goes: a byte that comes in between is one
-**   for a ticket that is about to be taken; whoever finds the flag clear writes
-**   after the bell was emptied.
-**     The flag does not tell of all bytes: one may be of somebody who rang
-**   after the flag was read, or come late, of one who set a flag that was
-**   cleared long ago. So a turn that found no flag and no ticket makes the next
-**   one empty the bell, whatever the flag says; or (HOST_TELLS) a turn does
-**   that if it is the bell that asked for it. Otherwise the bell stays
-**   readable, and the host turns without end.
+**   For its bell, its patrol or (TIMERS) a deadline of its own, a host empties
+**   its bell, whatever the flag says; then, with the lock, it is not rung any
+**   more; then it takes what is ready. Emptied before the flag goes: whoever
+**   finds the flag clear writes after the bell was emptied. Whatever was rung
+**   for until then is ready.
+**     A byte may come late, of one who set a flag that was cleared long ago:
+**   then the host turns once for nothing. Nobody counts bytes or flags: there
+**   may be more bytes than flags that were seen (MENDING), or fewer (who rings
+**   may die). BAD_HEARS_OWED is a host that counts, and empties its bell only
+**   if it saw the flag or thinks that a byte is still to come.
 **
 ** PATROL
 **   A host that has tickets which wait or are ready wakes up after a while, in
 **   any case, and patrols: tickets of the dead leave, what they had goes to the
-**   next. Ready ones count, too: their ringer may be dead or stopped, and they
-**   may have become ready just before the host looked for its deadline.
+**   next, and who patrols is rung like any other. Ready ones count, too: their
+**   ringer may be dead or stopped, and they may have become ready just before
+**   the host looked for its deadline. Who is about to wait patrols before that,
+**   if it is time.
 **     In the model a deadline comes if something has changed since the port's
 **   last patrol, since another one would change nothing: so every run ends, and
 **   the end shows who was left behind. With EAGER it comes at any time.
 **
 ** MENDING
-**   Whoever takes the lock of a dead one patrols, then rings all ports that
-**   have ready tickets, rung or not: the dead one will not.
+**   Whoever takes the lock of a dead one rings all ports, its own, too, rung or
+**   not: the dead one will not; then it patrols. (That those who died have
+**   their flag set, too, means nothing.)
 **
 ** WHAT IS CHECKED
 **   The permits of all tickets are those in use and not more than there are;
@@ -47,9 +54,9 @@
 **   ticket: by the bell alone (PATROL 0) as long as all live, or die with the
 **   lock and somebody takes it; with patrols, whoever dies or stops, whenever.
 **   In the end nothing is in use and nobody in the queue. Nobody rings for a
-**   flag that was set already. No host turns twice for nothing with a byte in
-**   its bell that it leaves there. Each NO_*, BAD_* macro breaks one rule;
-**   .ci/model has the configurations.
+**   flag that was set already, but who mends. No host turns twice for nothing
+**   with a byte in its bell that it leaves there. Each NO_*, BAD_* macro breaks
+**   one rule; .ci/model has the configurations.
 */
 #ifndef PORTS
 #define PORTS 3
@@ -75,14 +82,9 @@
 #ifndef PATROL
 #define PATROL 0
 #endif
-#ifndef HOST_TELLS
-#define HOST_TELLS 0
+#ifndef TIMERS
+#define TIMERS 0 /* turns of a host for deadlines of its own */
 #endif
-#ifndef LOOKS
-#define LOOKS 0 /* a host looks at its ready list before it sleeps, and so does
-                   not ring itself */
-#endif
-
 #ifndef EAGER
 #define EAGER 0 /* deadlines come at any time, over and over */
 #endif
@@ -95,6 +97,7 @@
 
 #define FREE 255
 #define PIPE 2 /* bytes that fit into a bell */
+#define NOBODY PORTS
 
 #define WELL 0 /* what became of a host */
 #define DEAD 1
@@ -108,7 +111,8 @@ bit rung[PORTS];
 byte bell[PORTS];
 
 byte fate[PORTS];
-bit done[PORTS], owed[PORTS]; /* somebody is to ring, or has, by the flag */
+bit done[PORTS];
+bit said[PORTS]; /* somebody is to ring, or has, by the flag */
 byte settled, deaths, stops;
 byte news; /* ports for whom something changed since they patrolled */
 hidden byte i, n, who, sum;
@@ -128,7 +132,7 @@ inline check() {
   assert(len(queue) == 0 || in_use == PERMITS)
 }
 
-inline pump() {
+inline pump(acting) {
   do
   :: in_use < PERMITS && len(queue) > 0 ->
      queue?who;
@@ -139,16 +143,12 @@ inline pump() {
 #ifdef BAD_RINGS_ALWAYS
      :: true ->
 #else
-     :: !rung[who] && !(LOOKS && who == me) ->
+     :: !rung[who] && who != acting ->
 #endif
-        assert(!owed[who]); /* rung once */
-        owed[who] = 1;
+        assert(!said[who]); /* rung once */
+        said[who] = 1;
         rung[who] = 1;
-#ifdef BAD_RINGS_IF_EMPTY
-        to_ring = to_ring | ((ready[who] == 1) << who)
-#else
         to_ring = to_ring | (1 << who)
-#endif
      :: else
      fi
   :: else -> break
@@ -191,24 +191,22 @@ inline bury() {
   :: i < PORTS && fate[i] != DEAD -> i++
   :: else -> break
   od;
-  pump()
+  pump(NOBODY)
 }
 
 inline mend() {
   d_step {
-#ifndef NO_PATROL
-    bury();
-#endif
     i = 0;
     do
 #ifdef NO_RERING
     :: i < PORTS && false
 #elif defined(BAD_RERING)
-    :: i < PORTS && ready[i] > 0 && !rung[i] ->
+    :: i < PORTS && fate[i] != DEAD && !rung[i] ->
 #else
-    :: i < PORTS && ready[i] > 0 ->
+    :: i < PORTS && fate[i] != DEAD ->
 #endif
        rung[i] = 1;
+       said[i] = 1;
        to_ring = to_ring | (1 << i);
        i++
     :: else ->
@@ -217,6 +215,9 @@ inline mend() {
        :: else -> break
        fi
     od;
+#ifndef NO_PATROL
+    bury();
+#endif
     check()
   }
 }
@@ -246,58 +247,70 @@ inline ring() { /* one port, the first */
   }
 }
 
+#ifdef BAD_HEARS_OWED
 inline empty_bell() {
   atomic {
     if
-    :: saw || doubts || (HOST_TELLS && by_bell) -> bell[me] = 0; emptied = 1
+    :: saw || owed > 0 ->
+       owed = owed + saw;
+       owed = (bell[me] < owed -> owed - bell[me] : 0);
+       bell[me] = 0;
+       emptied = 1
     :: else
     fi
   }
 }
-
-inline end_turn() {
-#ifndef BAD_EMPTIES_IF_RUNG
-  doubts = !HOST_TELLS && !saw && !found;
+#define HEARD saw
+#else
+inline empty_bell() {
+  atomic { bell[me] = 0; emptied = 1 }
+}
+#define HEARD true
 #endif
-  nothing = (by_bell && !emptied && !found -> nothing + 1 : 0);
-  assert(nothing < 2); /* a byte stays, and there is nothing to do */
-  by_bell = 0; saw = 0; emptied = 0; found = 0
+
+inline silence() { /* the flag */
+  if
+  :: HEARD -> rung[me] = 0; said[me] = 0
+  :: else
+  fi
 }
 
-/* After an operation: on with the turn, or back to sleep. */
-#define ONWARDS \
-  if \
-  :: in_turn -> goto taking \
-  :: else -> goto rest \
-  fi
+#ifdef BAD_HEED
+#define HEEDS (waiting[me] > 0)
+#else
+#define HEEDS (waiting[me] + ready[me] > 0)
+#endif
+#ifdef BAD_DEADLINE
+#define DUE (waiting[me] > 0)
+#else
+#define DUE (waiting[me] + ready[me] > 0)
+#endif
 
 proctype Host(byte me) {
-  byte asks, mine, to_ring, nothing;
-  bit in_turn, by_bell, patrols, armed, saw, emptied, found, doubts;
+  byte asks, mine, to_ring, nothing, owed, timers;
+  bit by_bell, patrols, armed, heeds, saw, emptied;
   {
     asks = ASKS;
+    timers = TIMERS;
 rest:
 #ifdef BAD_EMPTY_LAST
     bell[me] = 0;
 #endif
-#if LOOKS
     if
-    :: ready[me] > 0 -> goto turn
+    :: ready[me] > 0 -> goto taking
     :: else
     fi;
-#endif
-#ifdef BAD_DEADLINE
-    armed = waiting[me] > 0;
-#elif PATROL
-    armed = waiting[me] + ready[me] > 0;
-#endif
-#ifdef BAD_CLEAR_LAST
-    atomic { rung[me] = 0; owed[me] = 0 };
+    heeds = HEEDS;
+#if PATROL
+    armed = DUE;
 #endif
     if /* sleeps until one of these */
     :: asks > 0 && mine < TICKETS -> goto ask
     :: held[me] > 0 -> goto release
-    :: atomic { bell[me] > 0 -> by_bell = 1 }; goto turn
+    :: atomic { heeds && bell[me] > 0 -> by_bell = 1 }; goto turn
+#if TIMERS
+    :: atomic { heeds && timers > 0 -> timers-- }; goto turn
+#endif
 #if PATROL
     :: atomic { armed && (EAGER || (news & (1 << me))) ->
                 patrols = 1; news = news & ~(1 << me) };
@@ -309,6 +322,16 @@ rest:
 ask:
     atomic {
       take();
+#if PATROL && !defined(NO_PATROL)
+      if
+      :: in_use == PERMITS || len(queue) > 0 ->
+         if
+         :: d_step { bury() }
+         :: true
+         fi
+      :: else
+      fi;
+#endif
       d_step {
         asks--;
         mine++;
@@ -330,16 +353,18 @@ release:
         in_use--;
         mine--;
         NEWS;
-        pump();
+        pump(me);
         check()
       }
     };
     goto leave;
 
 turn:
-    atomic { in_turn = 1; saw = rung[me] };
+#ifdef BAD_HEARS_OWED
+    saw = rung[me];
+#endif
 #ifdef BAD_CLEAR_FIRST
-    atomic { take(); rung[me] = 0; owed[me] = 0; owner = FREE };
+    atomic { take(); silence(); owner = FREE };
 #endif
 #ifndef BAD_EMPTY_LAST
     empty_bell();
@@ -347,19 +372,20 @@ turn:
     atomic {
       take();
       d_step {
-#if !defined(BAD_CLEAR_FIRST) && !defined(BAD_CLEAR_LAST)
-        rung[me] = 0;
-        owed[me] = 0;
+#ifndef BAD_CLEAR_FIRST
+        silence();
 #endif
         if
 #ifdef NO_PATROL
         :: false -> skip
 #else
-        :: patrols -> bury()
+        :: patrols && waiting[me] + ready[me] > 0 -> bury()
 #endif
         :: else
         fi;
-        patrols = 0;
+        nothing = (by_bell && !emptied && ready[me] == 0 -> nothing + 1 : 0);
+        assert(nothing < 2); /* a byte stays, and there is nothing to do */
+        patrols = 0; by_bell = 0; saw = 0; emptied = 0; heeds = 0; armed = 0;
         check()
       }
     };
@@ -368,19 +394,20 @@ turn:
 taking:
     atomic {
       take();
-      if
-      :: ready[me] > 0 -> ready[me]--; held[me]++; found = 1; NEWS
-      :: else ->
-         in_turn = 0;
-         end_turn()
-      fi
+      d_step {
+        if
+        :: ready[me] > 0 -> ready[me]--; held[me]++; NEWS
+        :: else
+        fi
+      }
     };
 
 leave:
     atomic {
       owner = FREE;
+      heeds = 0; armed = 0;
       if
-      :: to_ring == 0 -> ONWARDS
+      :: to_ring == 0 -> goto rest
       :: else
       fi
     };
@@ -388,7 +415,7 @@ ringing: /* here one may die, too */
     atomic {
       ring();
       if
-      :: to_ring == 0 -> ONWARDS
+      :: to_ring == 0 -> goto rest
       :: else -> goto ringing
       fi
     };

@@ -4,14 +4,14 @@
 ** THE WORD
 **   0: free. Otherwise the owner's seat and generation, and a bit that says
 **   that somebody sleeps for it. It goes from 0 to an owner by
-**   compare-and-swap, and back by an exchange, whose answer tells whether
-**   there is somebody to wake: one of them.
+**   compare-and-swap, and back so, too: first from the bare owner, and if that
+**   fails from the one with the bit, and then somebody is woken: one of them.
 **
 ** WAITING
 **   Sets the bit - by compare-and-swap, since the word may have become free
 **   meanwhile, and a bit without an owner would lock for ever -, sleeps as long
-**   as the word stays what it was, and at most for a while. Whoever has slept
-**   takes the lock with the bit set: others may sleep still, unknown to it.
+**   as the word stays what it was, and at most for a while. Whoever found the
+**   lock taken takes it with the bit set: others may sleep still, unknown to it.
 **   After that while it asks whether the owner lives. If not, the word is
 **   swapped from exactly the value that was asked about to its own: one of all
 **   who ask wins, and mends.
@@ -31,7 +31,7 @@
 **   die of it, too.
 **
 ** DEATH
-**   At any step, also between exchange and wake. Whoever is stopped for ever
+**   At any step, also between giving and waking. Whoever is stopped for ever
 **   is as good as dead, but lives: it must not be so inside of the lock.
 **
 ** WHAT IS CHECKED
@@ -184,7 +184,7 @@ inline patrol() {
 
 proctype Process(byte me) {
   byte rounds, old, undone;
-  bit slept, took_over;
+  bit slow, took_over;
 born:
   {
     do
@@ -201,14 +201,15 @@ attempt:
 #ifdef BAD_TAKES_BARE
                word = TAG(me);
 #else
-               word = TAG(me) + (slept -> CONTENDED : 0);
+               word = TAG(me) + (slow -> CONTENDED : 0);
 #endif
                enter();
                goto within
-            :: else -> goto attempt
+            :: else -> slow = 1; goto attempt
             fi
           }
-       :: old != FREE && !(old & CONTENDED) ->
+       :: old != FREE && !slow -> slow = 1; goto attempt
+       :: old != FREE && slow && !(old & CONTENDED) ->
           atomic {
 #ifdef BAD_BIT_BLIND
             word = word | CONTENDED;
@@ -229,8 +230,8 @@ attempt:
          fi
        };
        if
-       :: atomic { !asleep[me] -> slept = 1 }; goto attempt
-       :: atomic { asleep[me] && TIMEOUTS -> asleep[me] = 0; slept = 1 }
+       :: atomic { !asleep[me] -> old = 0 }; goto attempt
+       :: atomic { asleep[me] && TIMEOUTS -> asleep[me] = 0 }
        fi;
        if
        :: OWNER(old) != 0 && (fate[SEAT(old)] == DEAD ||
@@ -266,13 +267,24 @@ within:
 #ifndef BAD_COMMIT_LATE
        commit();
 #endif
-       d_step {
+       old = 0;
+       atomic {
          assert(OWNER(word) == TAG(me));
-         old = word;
-         word = FREE;
-         inside[me] = 0;
-         slept = 0
+         if
+         :: word == TAG(me) -> word = FREE; inside[me] = 0
+         :: else -> old = CONTENDED
+         fi;
+         slow = 0
        };
+       if
+       :: old & CONTENDED ->
+          d_step {
+            assert(word == TAG(me) + CONTENDED);
+            word = FREE;
+            inside[me] = 0
+          }
+       :: else
+       fi;
 #ifdef BAD_COMMIT_LATE
        commit();
 #endif
@@ -301,7 +313,7 @@ end:
   atomic {
     fate[me] == DEAD && vacant[me] && births < BIRTHS ->
     births++;
-    rounds = 0; old = 0; undone = 0; slept = 0; took_over = 0;
+    rounds = 0; old = 0; undone = 0; slow = 0; took_over = 0;
     settled--;
     fate[me] = WELL
   };
