@@ -194,30 +194,21 @@ WEIR_DOOR(int, wake, wrong, port->space, port->index,
 
 /* The bell is made silent before it is noted that it is: whoever rings in
 ** between is heard the next time. (The other way round, one could be rung for,
-** silenced and never know.) Who rings notes it first, so that a bell may sound
-** after it was listened to: that is owed, and listened for until it comes. */
-static bool hush(weir_port *port) {
-  const weir_commons *commons = port->space->memory.commons;
-  bool rung = atomic_load_explicit(port->rung, memory_order_acquire);
-  uint32_t heard;
-  if (!rung && !port->owed) return false;
-  heard = commons->sharing->hush(commons->sharing, port->bell);
-  port->owed += rung;
-  port->owed -= heard < port->owed ? heard : port->owed;
-  return rung;
-}
-
-static uint64_t advance(weir_port *port, bool hushed, uint64_t now) {
+** silenced and never know.) And it is made silent in any case: who rings notes
+** it first, so that a bell may sound long after it was answered. */
+static uint64_t shared_advance(weir_port *port, uint64_t now) {
+  weir_sharing *sharing = port->space->memory.commons->sharing;
   uint64_t answer;
+  sharing->hush(sharing, port->bell);
   WEIR_ENTER(port->space, port->index, WEIR_NEVER);
-  if (hushed) weir_port_hushed(port);
+  weir_port_hushed(port);
   answer = weir_do_advance(port, now);
   weir_leave(port->space);
   return answer;
 }
 
 uint64_t weir_advance(weir_port *port, uint64_t now) {
-  return is_shared(port->space) ? advance(port, hush(port), now)
+  return is_shared(port->space) ? shared_advance(port, now)
                                 : weir_do_advance(port, now);
 }
 

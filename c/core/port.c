@@ -34,7 +34,6 @@ bool weir_do_port_attach(weir_space *space, weir_port *port) {
   if (port->index > ports_max(space)) weir_lost(space->memory.commons);
   record = weir_port_fresh(space, port->index);
   memset(&record->ready, 0, sizeof *record - offsetof(weir_port_record, ready));
-  port->rung = &record->rung;
   if (!commons) return true;
   record->seat = commons->sharing->seat;
   port->bell = commons->sharing->hang_bell(commons->sharing, port->index);
@@ -161,10 +160,9 @@ void weir_port_expire(weir_space *space, uint32_t index, uint64_t now) {
 
 void weir_port_hushed(const weir_port *port) {
   weir_port_record *record = weir_port_fresh(port->space, port->index);
-  weir_keep(&port->space->memory, &record->waiting,
-            offsetof(weir_port_record, deadlines) -
-                offsetof(weir_port_record, waiting));
-  atomic_store_explicit(&record->rung, 0, memory_order_relaxed);
+  if (!record->rung) return;
+  weir_keep(&port->space->memory, &record->rung, sizeof record->rung);
+  record->rung = 0;
 }
 
 uint64_t weir_do_advance(weir_port *port, uint64_t now) {

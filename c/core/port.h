@@ -7,11 +7,9 @@
 #include "record.h"
 
 struct weir_port {
-  weir_space *space;      /* not owned */
-  uint32_t index;         /* of its record */
-  int bell;               /* descriptor; -1: the space is not shared */
-  uint32_t owed;          /* times it was rung for that are still to be heard */
-  _Atomic uint32_t *rung; /* its record's, to be read without the lock */
+  weir_space *space; /* not owned */
+  uint32_t index;    /* of its record */
+  int bell;          /* descriptor; -1: the space is not shared */
 };
 
 /* The port's own ticket in a handle; NULL: stale, another port's, or one that

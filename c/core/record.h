@@ -155,11 +155,11 @@ typedef struct weir_limiter_record {
 /* One attached user, as others see it. */
 typedef struct weir_port_record {
   weir_record record;
-  weir_list ready;       /* decided tickets, in order of decision */
-  uint32_t waiting;      /* tickets that wait for a limiter */
-  uint32_t seat;         /* of its process; 0: the space is not shared */
-  _Atomic uint32_t rung; /* its host was rung for, and has not come yet */
-  weir_heap deadlines;   /* of its tickets that wait or were decided and not yet
+  weir_list ready;     /* decided tickets, in order of decision */
+  uint32_t waiting;    /* tickets that wait for a limiter */
+  uint32_t seat;       /* of its process; 0: the space is not shared */
+  uint32_t rung;       /* its host was rung for, and has not come yet */
+  weir_heap deadlines; /* of its tickets that wait or were decided and not yet
                           taken: their own, or when a rate lets them go */
 } weir_port_record;
 

@@ -161,13 +161,9 @@ void weir_leave(const weir_space *space) {
 void weir_ring_port(const weir_space *space, uint32_t port) {
   weir_commons *commons = commons_of(space);
   weir_port_record *record = weir_port_fresh(space, port);
-  if (port == commons->acting ||
-      atomic_load_explicit(&record->rung, memory_order_relaxed))
-    return;
-  weir_note(commons, &record->waiting,
-            offsetof(weir_port_record, deadlines) -
-                offsetof(weir_port_record, waiting));
-  atomic_store_explicit(&record->rung, 1, memory_order_release);
+  if (port == commons->acting || record->rung) return;
+  weir_note(commons, &record->rung, sizeof record->rung);
+  record->rung = 1;
   if (commons->rings < WEIR_SHARED_PORTS)
     commons->ring[commons->rings++] = (uint16_t)port;
 }
@@ -281,8 +277,7 @@ static void finish_limiter(weir_space *space, uint32_t index, uint64_t now) {
 static void ring_all(const weir_space *space) {
   for (uint32_t i = 1; i < space->ports.head->used; i++) {
     if (!is_live_port(space, i)) continue;
-    atomic_store_explicit(&weir_port_fresh(space, i)->rung, 0,
-                          memory_order_relaxed);
+    weir_port_fresh(space, i)->rung = 0;
     weir_ring_port(space, i);
     weir_step(space);
   }

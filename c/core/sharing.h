@@ -65,8 +65,9 @@ struct weir_sharing {
   void (*unhang_bell)(weir_sharing *sharing, uint32_t port, int fd);
   /* Wakes a port's host, or does nothing if it is gone. The lock is not held. */
   void (*ring)(weir_sharing *sharing, uint32_t port);
-  /* Makes a port's own descriptor unreadable again; how often it was rung. */
-  uint32_t (*hush)(weir_sharing *sharing, int fd);
+  /* Makes a port's own descriptor unreadable again. In a forked child it does
+  ** nothing: the bell is its parent's. The lock is not held. */
+  void (*hush)(weir_sharing *sharing, int fd);
   /* One open less of this process. If it was the last, takes its seat away and
   ** frees what `sharing` has; whether it was. */
   bool (*close)(weir_sharing *sharing);

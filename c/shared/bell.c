@@ -90,15 +90,12 @@ int weir_bells_hang(weir_bells *bells, uint32_t port) {
   return make_bell(bells, port, name);
 }
 
-uint32_t weir_bells_hush(int fd) {
+void weir_bells_hush(int fd) {
   char bytes[4096];
-  uint32_t rung = 0;
   ssize_t got;
   do {
     got = read(fd, bytes, sizeof bytes);
-    if (got > 0) rung += (uint32_t)got;
   } while (got == sizeof bytes || (got < 0 && errno == EINTR));
-  return rung;
 }
 
 /* --- ringing -------------------------------------------------------------- */

@@ -41,6 +41,6 @@ int weir_bells_hang(weir_bells *bells, uint32_t port);
 void weir_bells_ring(weir_bells *bells, uint32_t port);
 
 /* Makes an own end unreadable. */
-uint32_t weir_bells_hush(int fd);
+void weir_bells_hush(int fd);
 
 #endif

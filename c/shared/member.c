@@ -109,9 +109,9 @@ static void on_ring(weir_sharing *sharing, uint32_t port) {
   weir_bells_ring(&of(sharing)->bells, port);
 }
 
-static uint32_t on_hush(weir_sharing *sharing, int fd) {
-  (void)sharing;
-  return weir_bells_hush(fd);
+static void on_hush(weir_sharing *sharing, int fd) {
+  if (weir_lock_is_ours(&of(sharing)->lock))
+    weir_bells_hush(fd);
 }
 
 /* --- the end -------------------------------------------------------------- */

@@ -75,10 +75,9 @@ static void ring(weir_sharing *sharing, uint32_t port) {
   (void)port;
 }
 
-static uint32_t hush(weir_sharing *sharing, int fd) {
+static void hush(weir_sharing *sharing, int fd) {
   (void)sharing;
   (void)fd;
-  return 1;
 }
 
 static bool close_view(weir_sharing *sharing) {
@@ -203,7 +202,6 @@ static void live_on(telling *t, unsigned char *memory, const crash *c,
   v->p_died = true;
   v->in_its_hands = halved;
   t->length = 0;
-  port.rung = &weir_port_fresh(v->space, port.index)->rung;
   weir_advance(&port, c->now);
   if (weir_sharing_patrol(v->space) < 0) tell(t, "damaged\n");
   for (int i = 0; i < CRASH_LIMITERS; i++)
