@@ -55,7 +55,8 @@ SHARED_O = $(call objects,$(wildcard c/shared/*.c))
 EVENT_O = $(call objects,$(wildcard c/event/*.c))
 BIND_O = $(call objects,$(wildcard c/bind/*.c))
 
-LIBS = $(foreach l,weir weir-shared weir-event weir-lua,$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
+LIB_NAMES = weir weir-shared weir-event weir-lua
+LIBS = $(foreach l,$(LIB_NAMES),$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
 MODULE = $(BUILD)/lua/weir/core.so
 
 # A test is a program of its own; what they share are the other files.
@@ -87,7 +88,8 @@ TSAN_BUILD = BUILD=build/tsan CFLAGS='-O1 -g -fsanitize=thread' \
   build/tsan/test/test_shared_threads
 # A bool in damaged memory may be any number: either branch will do then.
 FUZZ_BUILD = BUILD=build/fuzz CC=clang WARN= \
-  CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE) -fno-sanitize=bool' fuzzers
+  CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE) -fno-sanitize=bool' \
+  fuzzers
 COVERAGE_BUILD = BUILD=build/coverage CFLAGS='-O0 -g --coverage' tests
 
 # The headers of others are no business of our warnings.
@@ -286,14 +288,15 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(include_dir)/,$(HEADERS)) $(bin_dir)/weir
-	rm -f $(foreach l,weir weir-shared weir-event weir-lua,$(lib_dir)/pkgconfig/$l.pc \
+	rm -f $(foreach l,$(LIB_NAMES),$(lib_dir)/pkgconfig/$l.pc \
 	  $(addprefix $(lib_dir)/lib$l.,a so so.$(SONAME_V) so.$(VERSION)))
 	rm -rf $(lua_dir)/weir $(clua_dir)/weir
 
 # A source rock is a zip of a rockspec and the archive that it names. It holds
 # what it takes to build and run, from the tree as it is.
 ROCK_FILES = LICENSE README.md $(wildcard c/include/*.h c/core/*.[ch] \
-  c/shared/*.[ch] c/event/*.[ch] c/bind/*.[ch]) $(addprefix lua/,$(LUA_FILES)) lua/bin/weir
+  c/shared/*.[ch] c/event/*.[ch] c/bind/*.[ch]) \
+  $(addprefix lua/,$(LUA_FILES)) lua/bin/weir
 
 rock:
 	@.ci/deps rock

@@ -1,17 +1,21 @@
 /* door.c - see door.h. */
 #include "door.h"
 
-/* Begins a call on a shared space, in the name of a port or 0; answers
-** `trouble` from it, which may be `wrong`, if that cannot be. A call that meets
-** garbage ends here. */
+/* What a call answers that cannot be: why, or nothing. */
+#define WHY(wrong) (wrong)
+#define FALSE(wrong) ((void)(wrong), false)
+#define ZERO(wrong) ((void)(wrong), 0)
+#define NEVER(wrong) ((void)(wrong), WEIR_NEVER)
+#define NOBODY(wrong) ((void)(wrong), NULL)
+
+/* Begins a call on a shared space, in the name of a port or 0. If that cannot
+** be it ends here, and so does one that meets garbage. */
 #define WEIR_ENTER(space, acting, trouble)                                     \
   do {                                                                         \
     int wrong = weir_enter(space, acting);                                     \
-    if (wrong) return trouble;                                                 \
-    if (setjmp((space)->memory.commons->escape)) {                             \
-      wrong = weir_give_up(space);                                             \
-      return trouble;                                                          \
-    }                                                                          \
+    if (wrong) return trouble(wrong);                                          \
+    if (setjmp((space)->memory.commons->escape))                               \
+      return trouble(weir_give_up(space));                                     \
     weir_settle(space);                                                        \
   } while (0)
 
@@ -39,7 +43,7 @@ static inline bool is_shared(const weir_space *space) {
 
 static bool attach(weir_space *space, weir_port *port) {
   bool done;
-  WEIR_ENTER(space, 0, false);
+  WEIR_ENTER(space, 0, FALSE);
   done = weir_do_port_attach(space, port);
   weir_leave(space);
   return done;
@@ -55,10 +59,11 @@ weir_port *weir_port_attach(weir_space *space) {
   return NULL;
 }
 
-static void detach(weir_port *port, uint64_t now) {
-  WEIR_ENTER(port->space, port->index, );
+static bool detach(weir_port *port, uint64_t now) {
+  WEIR_ENTER(port->space, port->index, FALSE);
   weir_do_port_detach(port, now);
   weir_leave(port->space);
+  return true;
 }
 
 /* Its bell is its own, also where the space is damaged, or a parent's. */
@@ -80,25 +85,25 @@ int weir_fd(const weir_port *port) { return port->bell; }
 
 /* --- limiters ------------------------------------------------------------- */
 
-WEIR_DOOR(int, limiter_open, wrong, space, 0,
+WEIR_DOOR(int, limiter_open, WHY, space, 0,
           (weir_space * space, const char *name, const weir_config *config,
            uint64_t now, weir_limiter *out),
           (space, name, config, now, out))
-WEIR_DOOR(int, limiter_set, wrong, space, 0,
+WEIR_DOOR(int, limiter_set, WHY, space, 0,
           (weir_space * space, weir_limiter limiter, const weir_config *config,
            uint64_t now),
           (space, limiter, config, now))
-WEIR_DOOR(int, limiter_config, wrong, space, 0,
+WEIR_DOOR(int, limiter_config, WHY, space, 0,
           (const weir_space *space, weir_limiter limiter, weir_config *out),
           (space, limiter, out))
-WEIR_DOOR(int, limiter_close, wrong, space, 0,
+WEIR_DOOR(int, limiter_close, WHY, space, 0,
           (weir_space * space, weir_limiter limiter, uint64_t now),
           (space, limiter, now))
-WEIR_DOOR(int, limiter_drop, wrong, space, 0,
+WEIR_DOOR(int, limiter_drop, WHY, space, 0,
           (weir_space * space, weir_limiter limiter), (space, limiter))
-WEIR_DOOR(bool, limiter_timed, false, space, 0,
+WEIR_DOOR(bool, limiter_timed, FALSE, space, 0,
           (const weir_space *space, weir_limiter limiter), (space, limiter))
-WEIR_DOOR(const char *, limiter_name, NULL, space, 0,
+WEIR_DOOR(const char *, limiter_name, NOBODY, space, 0,
           (const weir_space *space, weir_limiter limiter), (space, limiter))
 
 /* --- requests ------------------------------------------------------------- */
@@ -118,7 +123,7 @@ static int shared_acquire(weir_port *port, weir_limiter limiter,
                           weir_ticket *out) {
   int answer;
   *out = 0;
-  WEIR_ENTER(port->space, port->index, wrong);
+  WEIR_ENTER(port->space, port->index, WHY);
   if (weir_patrol_due(port->space, now))
     look_round(port, weir_do_peek(port, limiter, request, now), now);
   answer = weir_do_acquire(port, limiter, request, now, out);
@@ -139,7 +144,7 @@ static int shared_acquire_all(weir_port *port, const weir_limiter *limiters,
                               weir_limiter *decider) {
   int answer;
   *out = 0;
-  WEIR_ENTER(port->space, port->index, wrong);
+  WEIR_ENTER(port->space, port->index, WHY);
   if (weir_patrol_due(port->space, now))
     look_round(port, weir_do_peek_all(port, limiters, requests, count, now),
                now);
@@ -158,36 +163,36 @@ int weir_acquire_all(weir_port *port, const weir_limiter *limiters,
                                                       count, now, out, decider);
 }
 
-WEIR_DOOR(int, peek, wrong, port->space, port->index,
+WEIR_DOOR(int, peek, WHY, port->space, port->index,
           (const weir_port *port, weir_limiter limiter,
            const weir_request *request, uint64_t now),
           (port, limiter, request, now))
-WEIR_DOOR(int, peek_all, wrong, port->space, port->index,
+WEIR_DOOR(int, peek_all, WHY, port->space, port->index,
           (const weir_port *port, const weir_limiter *limiters,
            const weir_request *requests, uint32_t count, uint64_t now),
           (port, limiters, requests, count, now))
-WEIR_DOOR(bool, holds_all, false, port->space, port->index,
+WEIR_DOOR(bool, holds_all, FALSE, port->space, port->index,
           (const weir_port *port, weir_limiter limiter,
            const weir_request *request),
           (port, limiter, request))
-WEIR_DOOR(int, set_cookie, wrong, port->space, port->index,
+WEIR_DOOR(int, set_cookie, WHY, port->space, port->index,
           (weir_port * port, weir_ticket ticket, uint64_t cookie),
           (port, ticket, cookie))
-WEIR_DOOR(int, release, wrong, port->space, port->index,
+WEIR_DOOR(int, release, WHY, port->space, port->index,
           (weir_port * port, weir_ticket ticket, weir_outcome outcome,
            uint64_t now),
           (port, ticket, outcome, now))
-WEIR_DOOR(int, cancel, wrong, port->space, port->index,
+WEIR_DOOR(int, cancel, WHY, port->space, port->index,
           (weir_port * port, weir_ticket ticket, uint64_t now),
           (port, ticket, now))
-WEIR_DOOR(int, drain, wrong, port->space, port->index,
+WEIR_DOOR(int, drain, WHY, port->space, port->index,
           (weir_port * port, weir_limiter limiter, const weir_request *request,
            uint64_t now, weir_ticket *out),
           (port, limiter, request, now, out))
-WEIR_DOOR(int, park, wrong, port->space, port->index,
+WEIR_DOOR(int, park, WHY, port->space, port->index,
           (weir_port * port, const weir_request *request, weir_ticket *out),
           (port, request, out))
-WEIR_DOOR(int, wake, wrong, port->space, port->index,
+WEIR_DOOR(int, wake, WHY, port->space, port->index,
           (weir_port * port, weir_ticket ticket), (port, ticket))
 
 /* --- a host's turn -------------------------------------------------------- */
@@ -200,7 +205,7 @@ static uint64_t shared_advance(weir_port *port, uint64_t now) {
   weir_sharing *sharing = port->space->memory.commons->sharing;
   uint64_t answer;
   sharing->hush(sharing, port->bell);
-  WEIR_ENTER(port->space, port->index, WEIR_NEVER);
+  WEIR_ENTER(port->space, port->index, NEVER);
   weir_port_hushed(port);
   answer = weir_do_advance(port, now);
   weir_leave(port->space);
@@ -212,45 +217,45 @@ uint64_t weir_advance(weir_port *port, uint64_t now) {
                                 : weir_do_advance(port, now);
 }
 
-WEIR_DOOR(uint32_t, waiting, 0, port->space, port->index,
+WEIR_DOOR(uint32_t, waiting, ZERO, port->space, port->index,
           (const weir_port *port), (port))
-WEIR_DOOR(uint64_t, deadline, WEIR_NEVER, port->space, port->index,
+WEIR_DOOR(uint64_t, deadline, NEVER, port->space, port->index,
           (const weir_port *port), (port))
-WEIR_DOOR(bool, pending, false, port->space, port->index,
+WEIR_DOOR(bool, pending, FALSE, port->space, port->index,
           (const weir_port *port), (port))
-WEIR_DOOR(bool, next, false, port->space, port->index,
+WEIR_DOOR(bool, next, FALSE, port->space, port->index,
           (weir_port * port, weir_event *out), (port, out))
-WEIR_DOOR(int, claim, wrong, port->space, port->index,
+WEIR_DOOR(int, claim, WHY, port->space, port->index,
           (weir_port * port, weir_ticket ticket, weir_event *out),
           (port, ticket, out))
 
 /* --- looking -------------------------------------------------------------- */
 
-WEIR_DOOR(int, limiter_stats, wrong, space, 0,
+WEIR_DOOR(int, limiter_stats, WHY, space, 0,
           (const weir_space *space, weir_limiter limiter, weir_stats *out),
           (space, limiter, out))
-WEIR_DOOR(int, limiter_waits, wrong, space, 0,
+WEIR_DOOR(int, limiter_waits, WHY, space, 0,
           (const weir_space *space, weir_limiter limiter,
            const uint64_t *bounds_ns, uint64_t *counts, uint32_t bounds,
            uint64_t *sum_ns, uint64_t *count),
           (space, limiter, bounds_ns, counts, bounds, sum_ns, count))
-WEIR_DOOR(int, key_inspect, wrong, space, 0,
+WEIR_DOOR(int, key_inspect, WHY, space, 0,
           (const weir_space *space, weir_limiter limiter, const void *key,
            uint32_t key_size, weir_key_info *out),
           (space, limiter, key, key_size, out))
-WEIR_DOOR(bool, key_walk, false, space, 0,
+WEIR_DOOR(bool, key_walk, FALSE, space, 0,
           (const weir_space *space, weir_limiter limiter, uint32_t *cursor,
            weir_key_info *out),
           (space, limiter, cursor, out))
-WEIR_DOOR(int, limiter_quota, wrong, space, 0,
+WEIR_DOOR(int, limiter_quota, WHY, space, 0,
           (const weir_space *space, weir_limiter limiter,
            const weir_request *request, uint64_t now, weir_quota *out),
           (space, limiter, request, now, out))
-WEIR_DOOR(int, ticket_inspect, wrong, port->space, port->index,
+WEIR_DOOR(int, ticket_inspect, WHY, port->space, port->index,
           (const weir_port *port, weir_ticket ticket, uint64_t now,
            weir_ticket_info *out),
           (port, ticket, now, out))
-WEIR_DOOR(bool, ticket_walk, false, port->space, port->index,
+WEIR_DOOR(bool, ticket_walk, FALSE, port->space, port->index,
           (const weir_port *port, uint32_t *cursor, uint64_t now,
            weir_ticket_info *out),
           (port, cursor, now, out))

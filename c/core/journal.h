@@ -54,9 +54,10 @@ enum { WEIR_NOTE_OFFSET_BITS = 48 };
 
 /* Ends a call that has met garbage, or a bug: what it changed is put back. */
 #if defined(__GNUC__)
-__attribute__((noreturn, cold))
+__attribute__((cold))
 #endif
-void weir_lost(weir_commons *commons);
+_Noreturn void
+weir_lost(weir_commons *commons);
 
 /* The compiler may not move stores over this. */
 static inline void weir_in_order(void) {

@@ -1,6 +1,6 @@
 /*
-** list.h - a list of tickets: add at an end, unlink anywhere, both O(1). What is
-** changed of them is noted; the list itself has to be edited by its owner.
+** list.h - a list of tickets: add at an end, unlink anywhere, both O(1). What
+** is changed of them is noted; the list itself has to be edited by its owner.
 */
 #ifndef WEIR_CORE_LIST_H
 #define WEIR_CORE_LIST_H

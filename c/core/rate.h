@@ -68,8 +68,8 @@ void weir_meter_take(const weir_meter *meter, weir_rate_state *state,
 
 /* Gives tokens back that were taken at `then` and not used: as if they had not
 ** been taken, as far as that still makes a difference at `t`. (GCRA gives
-** as many as have not come in since `then`: without them it may have been full.)
-*/
+** as many as have not come in since `then`: without them it may have been
+** full.) */
 void weir_meter_give(const weir_meter *meter, weir_rate_state *state,
                      uint32_t cost, uint64_t then, uint64_t t);
 

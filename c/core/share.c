@@ -34,7 +34,7 @@ uint64_t weir_sharing_layout(void) {
     sizeof(void *),
     WEIR_NOTES_SIZE,
   };
-  uint64_t sum = WEIR_VERSION_MAJOR << 16 | WEIR_VERSION_MINOR;
+  uint64_t sum = WEIR_VERSION_MAJOR * 65536 + WEIR_VERSION_MINOR;
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     sum = sum * 0x100000001B3 + sizes[i];
   return sum;

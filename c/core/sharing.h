@@ -63,7 +63,8 @@ struct weir_sharing {
   ** the one, but not for the other. */
   int (*hang_bell)(weir_sharing *sharing, uint32_t port);
   void (*unhang_bell)(weir_sharing *sharing, uint32_t port, int fd);
-  /* Wakes a port's host, or does nothing if it is gone. The lock is not held. */
+  /* Wakes a port's host, or does nothing if it is gone. The lock need not be
+  ** held. */
   void (*ring)(weir_sharing *sharing, uint32_t port);
   /* Makes a port's own descriptor unreadable again. In a forked child it does
   ** nothing: the bell is its parent's. The lock is not held. */

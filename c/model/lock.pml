@@ -11,7 +11,8 @@
 **   Sets the bit - by compare-and-swap, since the word may have become free
 **   meanwhile, and a bit without an owner would lock for ever -, sleeps as long
 **   as the word stays what it was, and at most for a while. Whoever found the
-**   lock taken takes it with the bit set: others may sleep still, unknown to it.
+**   lock taken takes it with the bit set: others may sleep still, unknown to
+**   it.
 **   After that while it asks whether the owner lives. If not, the word is
 **   swapped from exactly the value that was asked about to its own: one of all
 **   who ask wins, and mends.

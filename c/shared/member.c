@@ -110,8 +110,7 @@ static void on_ring(weir_sharing *sharing, uint32_t port) {
 }
 
 static void on_hush(weir_sharing *sharing, int fd) {
-  if (weir_lock_is_ours(&of(sharing)->lock))
-    weir_bells_hush(fd);
+  if (weir_lock_is_ours(&of(sharing)->lock)) weir_bells_hush(fd);
 }
 
 /* --- the end -------------------------------------------------------------- */

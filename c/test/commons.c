@@ -14,7 +14,6 @@ typedef struct commons {
   weir_sharing sharing;
   weir_allocator allocator; /* what it pays for memory with */
   void *paid;               /* the last payment; each begins with the next */
-  size_t bytes;             /* paid */
   bool locked;
   weir_space *space;
   unsigned char *memory;

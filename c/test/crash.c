@@ -1,5 +1,4 @@
 /* crash.c - see crash.h. */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "crash.h"
 
 #include <signal.h>
@@ -93,6 +92,7 @@ static size_t memory_size(void) {
   return state_size() + (size_t)WEIR_REGIONS * REGION;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to by others */
 static view *new_view(unsigned char *memory, uint32_t seat, bool fresh) {
   static const char seed[16] = "0123456789abcde";
   view *v = calloc(1, sizeof *v);
@@ -284,9 +284,9 @@ static pid_t start(void (*act)(crash *), crash *c) {
   int status;
   if (child == 0) {
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-    raise(SIGSTOP);
+    kill(getpid(), SIGSTOP);
     act(c);
-    raise(SIGSTOP);
+    kill(getpid(), SIGSTOP);
     _exit(0);
   }
   waitpid(child, &status, 0);
@@ -321,9 +321,14 @@ static void run_through(death *d, void (*act)(crash *)) {
   stop(child);
 }
 
-static unsigned char *new_memory(int sharing) {
-  unsigned char *memory = mmap(NULL, memory_size(), PROT_READ | PROT_WRITE,
-                               sharing | MAP_ANONYMOUS, -1, 0);
+/* Zero bytes; `shared`: with children. */
+static unsigned char *new_memory(bool shared) {
+  FILE *file = tmpfile();
+  void *memory;
+  if (!file || ftruncate(fileno(file), (off_t)memory_size())) abort();
+  memory = mmap(NULL, memory_size(), PROT_READ | PROT_WRITE,
+                shared ? MAP_SHARED : MAP_PRIVATE, fileno(file), 0);
+  fclose(file);
   if (memory == MAP_FAILED) abort();
   return memory;
 }
@@ -346,10 +351,10 @@ void crash_everywhere(check_place place, void (*before)(crash *),
   memset(&d, 0, sizeof d);
   d.place = place;
   d.c = &c;
-  d.memory = new_memory(MAP_SHARED);
-  d.was = new_memory(MAP_PRIVATE);
-  d.found = new_memory(MAP_PRIVATE);
-  first = new_memory(MAP_PRIVATE);
+  d.memory = new_memory(true);
+  d.was = new_memory(false);
+  d.found = new_memory(false);
+  first = new_memory(false);
   prepare(&c, &d, before);
   copy_used(d.watched, first, d.memory);
   copy_used(d.watched, d.found, d.memory);
@@ -376,7 +381,7 @@ bool crash_possible(void) {
   bool possible;
   if (child == 0) {
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-    raise(SIGSTOP);
+    kill(getpid(), SIGSTOP);
     _exit(0);
   }
   possible = waitpid(child, &status, 0) == child && WIFSTOPPED(status) &&

@@ -27,8 +27,8 @@ crew_hand crew_hire(crew_work *work, void *data);
 void crew_say(const crew_hand *hand, char what);
 int crew_hear(const crew_hand *hand); /* -1: nobody is there */
 
-/* Ends a child by a signal, 0: waits until it ends by itself; whether it came to
-** no other end than these. */
+/* Ends a child by a signal, 0: waits until it ends by itself; whether it came
+** to no other end than these. */
 bool crew_dismiss(crew_hand *hand, int signal);
 
 #endif

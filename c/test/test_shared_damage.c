@@ -27,14 +27,14 @@ static weir_space *open_space(const char *dir, char *why) {
 }
 
 static bool open_user(user *u) {
-  weir_config config = WEIR_CONFIG_INIT;
-  weir_request request = { 0 };
+  const weir_config permit = WEIR_CONFIG_INIT;
+  const weir_request one = { 0 };
   char why[WEIR_WHY_MAX];
   u->space = open_space(u->dir, why);
   u->port = u->space ? weir_port_attach(u->space) : NULL;
   return u->port &&
-         !weir_limiter_open(u->space, "l", &config, NOW, &u->limiter) &&
-         weir_acquire(u->port, u->limiter, &request, NOW, &u->ticket) >= 0;
+         !weir_limiter_open(u->space, "l", &permit, NOW, &u->limiter) &&
+         weir_acquire(u->port, u->limiter, &one, NOW, &u->ticket) >= 0;
 }
 
 static void close_user(user *u) {
