@@ -46,7 +46,8 @@
 **   space uses one clock. Going backwards is harmless: waits count as zero.
 **
 ** THREADS AND PROCESSES
-**   A local space and its ports belong to one thread at a time.
+**   A local space and its ports belong to one thread at a time. Of a space that
+**   processes share (weir_shared.h) a port does, and the space to all of them.
 **
 ** FAILURES
 **   Verdicts are zero or positive and part of normal work; errors are negative
@@ -294,6 +295,7 @@ WEIR_API int weir_fd(const weir_port *port);
 ** Opens a limiter. `name` NULL or "": a new one. Otherwise the limiter of that
 ** name, made if need be; an existing one takes the new config, as by set at
 ** time `now`. A closed limiter has lost its name: opening it makes a new one.
+** In a shared space it needs a name.
 ** Each open wants one weir_limiter_drop.
 ** 0, WEIR_E_CONFIG (a value out of range, a name too long), WEIR_E_MEMORY.
 ** weir_config_check says which value it was.
@@ -323,7 +325,8 @@ WEIR_API int weir_limiter_close(weir_space *space, weir_limiter limiter,
                                 uint64_t now);
 
 /* Gives one open's handle up. The record goes when the last one did and no
-** ticket of it is left; until then the handle stays good. 0, WEIR_E_STALE. */
+** ticket of it is left; until then the handle stays good. In a shared space it
+** stays, unless it is closed: it is found by its name again. 0, WEIR_E_STALE. */
 WEIR_API int weir_limiter_drop(weir_space *space, weir_limiter limiter);
 
 /* Whether this limiter's decisions depend on the time: if not, a `now` that is
