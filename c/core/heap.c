@@ -26,13 +26,15 @@ static uint32_t log2_of(uint32_t value) {
 #endif
 }
 
+/* By shifts: a division would take longer than all the rest. */
 static spot spot_of(uint32_t place) {
-  uint32_t size, rest;
+  uint32_t size, rest, bits;
   if (place < WEIR_HEAP_FIRST) return (spot){ 0, place };
   size = log2_of(place / (WEIR_HEAP_FIRST * WEIR_HEAP_EACH) + 1);
   rest = place - up_to(size);
-  return (spot){ size * WEIR_HEAP_EACH + rest / (WEIR_HEAP_FIRST << size),
-                 rest % (WEIR_HEAP_FIRST << size) };
+  bits = WEIR_HEAP_BITS + size;
+  return (spot){ size * WEIR_HEAP_EACH + (rest >> bits),
+                 rest & ((1u << bits) - 1) };
 }
 
 static weir_heap_entry *entry_at(const weir_heap *heap, const weir_heaps *heaps,

@@ -23,7 +23,8 @@ typedef struct weir_heap_entry {
 } weir_heap_entry;
 
 enum {
-  WEIR_HEAP_FIRST = 16, /* entries of the smallest pieces */
+  WEIR_HEAP_BITS = 4, /* log2 of the entries of the smallest pieces */
+  WEIR_HEAP_FIRST = 1 << WEIR_HEAP_BITS,
   WEIR_HEAP_SIZES = 22, /* of pieces, each twice the one before */
   WEIR_HEAP_EACH = 4,   /* pieces of a size in a heap */
   WEIR_HEAP_PIECES = WEIR_HEAP_SIZES * WEIR_HEAP_EACH

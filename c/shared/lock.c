@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-  SPINS = 100,
+  SPINS = 300, /* about as long as to be put to sleep and woken */
   GENERATION_SHIFT = 16,
   SEAT_BITS = 0xffff,
   GENERATION_BITS = 0x7fff
