@@ -326,7 +326,7 @@ WEIR_API int weir_limiter_close(weir_space *space, weir_limiter limiter,
 
 /* Gives one open's handle up. The record goes when the last one did and no
 ** ticket of it is left; until then the handle stays good. In a shared space it
-** stays, unless it is closed: it is found by its name again. 0, WEIR_E_STALE. */
+** stays unless it is closed: it is found by its name again. 0; WEIR_E_STALE. */
 WEIR_API int weir_limiter_drop(weir_space *space, weir_limiter limiter);
 
 /* Whether this limiter's decisions depend on the time: if not, a `now` that is

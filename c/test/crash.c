@@ -92,7 +92,7 @@ static size_t memory_size(void) {
   return state_size() + (size_t)WEIR_REGIONS * REGION;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to by others */
+/* NOLINTNEXTLINE(readability-non-const-parameter): others write to it */
 static view *new_view(unsigned char *memory, uint32_t seat, bool fresh) {
   static const char seed[16] = "0123456789abcde";
   view *v = calloc(1, sizeof *v);
