@@ -32,6 +32,9 @@ int weir_enter(const weir_space *space, uint32_t acting);
 /* Makes good what one who died within a call has left, the notes apart. */
 void weir_mend(weir_space *space);
 
+/* The arrays of a space, in the order of their regions. */
+void weir_space_arrays(weir_space *space, weir_array *arrays[WEIR_REGIONS]);
+
 /* Learns how far others have grown the arrays. */
 void weir_space_refresh(const weir_space *space);
 

@@ -84,15 +84,21 @@ void weir_sharing_leave(weir_space *space) {
 
 /* --- around each call ----------------------------------------------------- */
 
-void weir_space_refresh(const weir_space *constant) {
-  weir_space *space = commons_of(constant)->space;
-  size_t size = (size_t)commons_of(space)->sharing->region_size;
-  weir_array *const arrays[WEIR_REGIONS] = {
+void weir_space_arrays(weir_space *space, weir_array *arrays[WEIR_REGIONS]) {
+  weir_array *const all[WEIR_REGIONS] = {
     &space->tickets.array, &space->instances.array, &space->queues.array,
     &space->lanes.array,   &space->controls.array,  &space->limiters.array,
     &space->ports.array,   &space->keys.array,      &space->flows.array,
     &space->heaps.array,
   };
+  memcpy(arrays, all, sizeof all);
+}
+
+void weir_space_refresh(const weir_space *constant) {
+  weir_space *space = commons_of(constant)->space;
+  size_t size = (size_t)commons_of(space)->sharing->region_size;
+  weir_array *arrays[WEIR_REGIONS];
+  weir_space_arrays(space, arrays);
   for (uint32_t i = 0; i < WEIR_REGIONS; i++)
     weir_array_refresh(arrays[i], size);
   commons_of(space)->known = space->root->growths;

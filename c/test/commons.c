@@ -38,18 +38,6 @@ static size_t offset_of(const commons *c, const void *at) {
   return (size_t)((const unsigned char *)at - c->memory);
 }
 
-static void arrays_of(const commons *c,
-                      const weir_array *arrays[WEIR_REGIONS]) {
-  const weir_array *const all[WEIR_REGIONS] = {
-    &c->space->tickets.array,  &c->space->instances.array,
-    &c->space->queues.array,   &c->space->lanes.array,
-    &c->space->controls.array, &c->space->limiters.array,
-    &c->space->ports.array,    &c->space->keys.array,
-    &c->space->flows.array,    &c->space->heaps.array,
-  };
-  memcpy(arrays, all, sizeof all);
-}
-
 /* --- what the engine asks for --------------------------------------------- */
 
 static int lock(weir_sharing *sharing) {
@@ -143,8 +131,8 @@ static void keep_block(void *block) {
 /* A new space's memory is zero. Of the three blocks, any is the next one's. */
 static void clear(const commons *c) {
   unsigned char *blocks[] = { c->memory, c->before, c->undone };
-  const weir_array *arrays[WEIR_REGIONS];
-  arrays_of(c, arrays);
+  weir_array *arrays[WEIR_REGIONS];
+  weir_space_arrays(c->space, arrays);
   for (int b = 0; b < 3; b++) {
     memset(blocks[b], 0, weir_sharing_state());
     for (int i = 0; i < WEIR_REGIONS; i++)
@@ -226,10 +214,10 @@ static void same_space(const commons *c) {
 
 /* Copies what is used of the memory; how much that was. */
 static size_t copy(const commons *c, unsigned char *to) {
-  const weir_array *arrays[WEIR_REGIONS];
+  weir_array *arrays[WEIR_REGIONS];
   size_t notes = offset_of(c, c->space->memory.commons->notes);
   size_t sum = notes + *c->space->memory.commons->noted;
-  arrays_of(c, arrays);
+  weir_space_arrays(c->space, arrays);
   memcpy(to, c->memory, sum);
   for (int i = 0; i < WEIR_REGIONS; i++) {
     size_t size = (size_t)arrays[i]->limit * arrays[i]->size;

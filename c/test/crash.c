@@ -230,12 +230,8 @@ typedef struct death {
 
 static size_t used_of(weir_space *space, const unsigned char *memory,
                       size_t used[WEIR_REGIONS]) {
-  const weir_array *arrays[WEIR_REGIONS] = {
-    &space->tickets.array, &space->instances.array, &space->queues.array,
-    &space->lanes.array,   &space->controls.array,  &space->limiters.array,
-    &space->ports.array,   &space->keys.array,      &space->flows.array,
-    &space->heaps.array,
-  };
+  weir_array *arrays[WEIR_REGIONS];
+  weir_space_arrays(space, arrays);
   weir_space_refresh(space);
   for (int i = 0; i < WEIR_REGIONS; i++)
     used[i] = (size_t)arrays[i]->limit * arrays[i]->size;
