@@ -4,6 +4,7 @@
 #   make demo       forty requests, three at a time, and a chart of them
 #   make test       all tests; the last line is "N passed, N failed"
 #   make bench      every figure beside its floor
+#   make nginx      the module for nginx, build/nginx/ (then install-nginx)
 #   make lint       warnings, formatting, borders and completeness
 #   make install    PREFIX=/usr/local DESTDIR=      (uninstall: the reverse)
 #   make rock       a LuaRocks source rock, build/weir-*.src.rock
@@ -129,7 +130,7 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 # == build ====================================================================
 
 .PHONY: all tests fuzzers benches demo test bench lint install uninstall \
-  rock doc coverage fuzz soak model deps clean
+  nginx install-nginx uninstall-nginx rock doc coverage fuzz soak model deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -198,6 +199,44 @@ $(BENCH_FLOOR): $(BUILD)/obj/bench/floor.o
 	$(call link,-shared,$(EVENT_LIBS))
 
 -include $(wildcard $(BUILD)/obj/*/*.d)
+
+# == nginx ====================================================================
+
+# Debian's nginx-dev brings the sources' headers and the flags that its nginx
+# was configured with; configuring them once more makes the rest of them.
+# Its string literals are no constants.
+NGINX_SRC = /usr/share/nginx/src
+NGINX_HEADERS = $(BUILD)/nginx/headers
+NGINX_MODULES = $(DESTDIR)/usr/lib/nginx/modules
+NGINX_O = $(call objects,$(wildcard c/nginx/*.c))
+NGINX_MODULE = $(BUILD)/nginx/ngx_http_weir_module.so
+NGINX_FLAGS = -Wno-write-strings -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(addprefix \
+  -isystem $(NGINX_HEADERS)/,src/core src/event src/event/modules src/os/unix \
+  src/http src/http/modules src/http/v2 objs)
+
+$(NGINX_HEADERS)/ready:
+	@.ci/deps nginx
+	$(call say,CONF,$(@D))
+	@mkdir -p $(@D) && cd $(@D) && ln -sf $(addprefix $(NGINX_SRC)/,auto \
+	  configure src conf_flags) .
+	$(Q)cd $(@D) && bash -c '. ./conf_flags && \
+	  ./configure "$${NGX_CONF_FLAGS[@]}"' >configure.log && touch ready
+
+$(BUILD)/obj/nginx/%: DIR_FLAGS = $(NGINX_FLAGS)
+$(NGINX_O): | $(NGINX_HEADERS)/ready
+
+# The engine in it is the Lua half's, too.
+$(NGINX_MODULE): $(NGINX_O) $(CORE_O) $(SHARED_O)
+	$(call link,-shared)
+
+nginx: $(NGINX_MODULE)
+
+install-nginx: nginx
+	install -d $(NGINX_MODULES)
+	install -m 644 $(BUILD)/nginx/*.so $(NGINX_MODULES)
+
+uninstall-nginx:
+	rm -f $(NGINX_MODULES)/ngx_http_weir_*.so
 
 # == run ======================================================================
 

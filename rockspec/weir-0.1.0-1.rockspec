@@ -67,6 +67,7 @@ build = {
         "c/core/limiter.c",
         "c/core/look.c",
         "c/core/memory.c",
+        "c/core/option.c",
         "c/core/parse.c",
         "c/core/port.c",
         "c/core/queue.c",

@@ -1,6 +1,6 @@
 /*
-** weir_text.h - the words around limits: rates and times as people write them,
-** and what HTTP says of a limit.
+** weir_text.h - the words around limits: rates, times and options as people
+** write them, and what HTTP says of a limit.
 **
 ** Part of the engine (-lweir), and as pure: no memory is allocated, nothing is
 ** kept.
@@ -30,6 +30,27 @@ WEIR_API int weir_parse_rate(const char *text, size_t size, weir_rate *out);
 ** WEIR_E_CONFIG, and *ns is as it was.
 */
 WEIR_API int weir_parse_duration(const char *text, size_t size, uint64_t *ns);
+
+/*
+** Reads one option of a limiter as people write it where there is no Lua:
+** "concurrent" and "8", "rate" and "100/s", "shed" and "codel,oldest". Names
+** and words are those of weir.rate_limit; what that has in a table of its own
+** (shed, adaptive) are options like the others here: "target", "interval",
+** "initial", "min", "max", "backoff", "smoothing", "tolerance", "long_window".
+** Flags are "on" and "off"; "none" takes concurrent, queue, timeout, rate, shed
+** and adaptive back.
+**
+** Starts from any config and changes what the option says; a rate brings a
+** burst of 1 along where there was none. 0; WEIR_E_CONFIG: *expected is what
+** was expected, as the end of a sentence, or NULL if there is no such option,
+** and *config is as it was. weir_config_check has the last word on the whole.
+*/
+WEIR_API int weir_parse_option(const char *name, size_t name_size,
+                               const char *value, size_t value_size,
+                               weir_config *config, const char **expected);
+
+/* The i-th option's name, from 0; NULL: there are no more. Static. */
+WEIR_API const char *weir_option_name(size_t i);
 
 /*
 ** HTTP field values (RFC 9110; draft-ietf-httpapi-ratelimit-headers-11;

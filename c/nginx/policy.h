@@ -36,13 +36,13 @@ typedef struct weir_policy weir_policy;           /* a script in a Lua state */
 typedef struct weir_policy_call weir_policy_call; /* a request's coroutine */
 
 typedef struct weir_policy_options {
-  const char *script;  /* its path */
-  const char *path;    /* where its `require` looks, as package.path; "" */
-  const char *cpath;   /* likewise for C modules; NULL: there can be none, and
+  const char *script; /* its path */
+  const char *path;   /* where its `require` looks, as package.path; "" */
+  const char *cpath;  /* likewise for C modules; NULL: there can be none, and
                           why_no_c says why */
   const char *why_no_c;
-  size_t memory;       /* bytes the Lua state may have; 0: as it likes */
-  uint32_t budget;     /* thousands of instructions between two waits of a
+  size_t memory;   /* bytes the Lua state may have; 0: as it likes */
+  uint32_t budget; /* thousands of instructions between two waits of a
                           request; 0: as many as it likes */
   bool sandbox;
   bool trial; /* only to see whether it is right: spaces are not opened but
@@ -62,25 +62,25 @@ typedef struct weir_policy_field {
 } weir_policy_field;
 
 typedef struct weir_policy_decision {
-  int verdict;             /* REFUSES: of the limiter; WEIR_ADMITTED: it was
+  int verdict;            /* REFUSES: of the limiter; WEIR_ADMITTED: it was
                               the script's own, by req:refuse */
-  ngx_uint_t status;       /* REFUSES: HTTP status; 0: as configured */
-  bool keyed;              /* the limiter has keys */
-  ngx_str_t limiter, key;  /* who decided; "" if nobody */
+  ngx_uint_t status;      /* REFUSES: HTTP status; 0: as configured */
+  bool keyed;             /* the limiter has keys */
+  ngx_str_t limiter, key; /* who decided; "" if nobody */
   uint64_t waited_ns;
-  ngx_str_t message;       /* REFUSES: for the log */
-  ngx_str_t body;          /* REFUSES: of the script's own; data NULL: none */
+  ngx_str_t message;         /* REFUSES: for the log */
+  ngx_str_t body;            /* REFUSES: of the script's own; data NULL: none */
   weir_policy_field *fields; /* REFUSES: of the response */
   ngx_uint_t fields_count;
-  const char *why;         /* FAILS: message and traceback */
+  const char *why; /* FAILS: message and traceback */
 } weir_policy_decision;
 
 /* How a request ended: what req:proceed() answers. */
 typedef struct weir_policy_result {
   ngx_uint_t status;
-  off_t bytes;             /* sent */
-  uint64_t upstream_ns;    /* 0: there was no upstream */
-  weir_outcome outcome;    /* DROPPED: aborted or 5xx */
+  off_t bytes;          /* sent */
+  uint64_t upstream_ns; /* 0: there was no upstream */
+  weir_outcome outcome; /* DROPPED: aborted or 5xx */
 } weir_policy_result;
 
 /* What dlsym finds as "weir_policy_half". */
