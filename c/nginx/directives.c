@@ -437,11 +437,32 @@ static char *full_path(ngx_conf_t *cf, ngx_str_t *path) {
                                                           : CONF_ERROR;
 }
 
+/* "dir" is "dir/?.lua;dir/?/init.lua", from the directory of nginx.conf on;
+** what has a "?" is a template of package.path already. */
+static char *make_template(ngx_conf_t *cf, ngx_str_t *path,
+                           const char *format) {
+  size_t size;
+  u_char *text, *end;
+  if (!path->len || ngx_strlchr(path->data, path->data + path->len, '?'))
+    return NGX_CONF_OK;
+  if (full_path(cf, path) != NGX_CONF_OK) return CONF_ERROR;
+  size = 2 * path->len + ngx_strlen(format) + 1;
+  text = ngx_pnalloc(cf->pool, size);
+  if (!text) return CONF_ERROR;
+  end = ngx_snprintf(text, size - 1, format, path, path);
+  *end = '\0';
+  path->data = text;
+  path->len = (size_t)(end - text);
+  return NGX_CONF_OK;
+}
+
 char *weir_ngx_resolve(ngx_conf_t *cf, weir_ngx_main *conf) {
   weir_ngx_gate **gates = conf->gates.elts;
   weir_ngx_space **spaces;
   if (full_path(cf, &conf->script) != NGX_CONF_OK ||
       full_path(cf, &conf->dir) != NGX_CONF_OK ||
+      make_template(cf, &conf->path, "%V/?.lua;%V/?/init.lua") != NGX_CONF_OK ||
+      make_template(cf, &conf->cpath, "%V/?.so") != NGX_CONF_OK ||
       give_spaces(cf, conf) != NGX_CONF_OK)
     return CONF_ERROR;
   for (ngx_uint_t i = 0; i < conf->gates.nelts; i++)

@@ -123,9 +123,28 @@ static void set_event(ngx_event_t *event, ngx_event_handler_pt handler,
 
 /* --- spaces --------------------------------------------------------------- */
 
+/* One that is there with another size stays as it is: others use it, perhaps
+** the workers that this one is to take over from. */
+static weir_space *open_as_it_is(ngx_cycle_t *cycle, weir_ngx_space *space,
+                                 char *why) {
+  weir_shared_options options = space->options;
+  char first[WEIR_WHY_MAX];
+  weir_space *opened = weir_shared_open(space->name, &options, why);
+  if (opened || !options.size) return opened;
+  options.size = 0;
+  options.existing = true;
+  opened = weir_shared_open(space->name, &options, first);
+  if (!opened) return NULL;
+  ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                "weir_space %s stays as it is: %s, or, while no nginx runs, "
+                "weir rm %s",
+                space->name, why, space->name);
+  return opened;
+}
+
 static bool open_space(ngx_cycle_t *cycle, weir_ngx_space *space) {
   char why[WEIR_WHY_MAX];
-  space->space = weir_shared_open(space->name, &space->options, why);
+  space->space = open_as_it_is(cycle, space, why);
   if (!space->space) {
     ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
                   "weir_space %s: %s; requests that want it go on as "
