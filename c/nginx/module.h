@@ -125,6 +125,7 @@ typedef struct weir_ngx_pass {
   weir_ngx_state state;
   weir_verdict decided;  /* WOKEN: what the limiter said */
   uint64_t waited_ns;    /* likewise: how long it took */
+  uint64_t since;        /* WAITS: ns, from when */
   weir_policy_step step; /* WOKEN at a handler: likewise */
   weir_ngx_verdict told;
   weir_ngx_permit permits[WEIR_NGX_GATES_MAX]; /* one for each limiter met */

@@ -182,9 +182,13 @@ static void tell(weir_ngx_pass *pass, const ngx_str_t *limiter,
   told->verdict = verdict;
 }
 
+static ngx_str_t key_of(const weir_request *request) {
+  return (ngx_str_t){ request->key_size, (u_char *)(uintptr_t)request->key };
+}
+
 static void note(weir_ngx_pass *pass, weir_ngx_limit *limit,
                  const weir_request *request, int verdict, uint64_t waited_ns) {
-  ngx_str_t key = { request->key_size, (u_char *)(uintptr_t)request->key };
+  ngx_str_t key = key_of(request);
   pass->permits[pass->permits_count++].limit = limit;
   tell(pass, &limit->name, &key, verdict, waited_ns);
 }
@@ -252,6 +256,16 @@ static bool would_refuse(weir_ngx_pass *pass, weir_ngx_limit *limit,
   return true;
 }
 
+/* Until it is decided, the log names the limiter that it waits for. */
+static ngx_int_t queue(weir_ngx_pass *pass, weir_ngx_limit *limit,
+                       const weir_request *request, uint64_t now) {
+  pass->told.limiter = limit->name;
+  pass->told.key = key_of(request);
+  pass->since = now;
+  weir_ngx_touch(limit->space);
+  return suspend(pass);
+}
+
 static ngx_int_t acquire(weir_ngx_pass *pass, weir_ngx_limit *limit,
                          const weir_request *request) {
   uint64_t now = weir_ngx_now();
@@ -262,10 +276,7 @@ static ngx_int_t acquire(weir_ngx_pass *pass, weir_ngx_limit *limit,
   verdict = weir_acquire(limit->space->port, limit->handle, request, now,
                          &pass->permits[pass->permits_count].ticket);
   if (verdict < 0) return weir_ngx_broken(pass->r);
-  if (verdict == WEIR_WAITING) {
-    weir_ngx_touch(limit->space);
-    return suspend(pass);
-  }
+  if (verdict == WEIR_WAITING) return queue(pass, limit, request, now);
   if (verdict != WEIR_ADMITTED) return refuse(pass, limit, request, verdict, 0);
   note(pass, limit, request, verdict, 0);
   return NGX_OK;
@@ -326,17 +337,19 @@ static ngx_int_t call(weir_ngx_pass *pass, weir_ngx_gate *gate) {
   weir_ngx_main *conf = weir_ngx_main_of(pass->r);
   weir_policy_call *made = NULL;
   weir_policy_step step;
+  uint64_t now = weir_ngx_now();
   if (has_called(pass, gate)) return NGX_OK;
   if (!conf->policy || gate->handler < 0 ||
       pass->calls_count == WEIR_NGX_GATES_MAX)
     return weir_ngx_broken(pass->r);
-  step = weir_ngx_half()->begin(conf->policy, gate->handler, pass->r,
-                                weir_ngx_now(), &made);
+  step =
+      weir_ngx_half()->begin(conf->policy, gate->handler, pass->r, now, &made);
   if (made) {
     pass->called[pass->calls_count] = gate;
     pass->calls[pass->calls_count++] = made;
   }
   if (step == WEIR_POLICY_WAITS) {
+    pass->since = now;
     conf->policy_waits++;
     weir_ngx_touch_policy(conf);
   }

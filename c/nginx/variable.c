@@ -19,9 +19,11 @@ static ngx_int_t set(ngx_http_variable_value_t *out, const ngx_str_t *text) {
 
 static ngx_int_t set_wait(ngx_http_request_t *r, const weir_ngx_pass *pass,
                           ngx_http_variable_value_t *out) {
-  uint64_t ms = (pass->told.waited_ns + NS_PER_MS / 2) / NS_PER_MS;
+  uint64_t ns = pass->told.waited_ns, ms;
   ngx_str_t text = { 0, ngx_pnalloc(r->pool, WAIT_MAX) };
   if (!text.data) return NGX_ERROR;
+  if (pass->state == WEIR_NGX_WAITS) ns += weir_ngx_now() - pass->since;
+  ms = (ns + NS_PER_MS / 2) / NS_PER_MS;
   text.len =
       (size_t)(ngx_sprintf(text.data, "%uL.%03uL", ms / 1000, ms % 1000) -
                text.data);

@@ -77,6 +77,14 @@ static void on_time(ngx_event_t *event) {
   take_turn(space);
 }
 
+/* Neither posted nor timed any longer. nginx's macros are several statements. */
+static void silence(ngx_event_t *event) {
+  if (event->posted) {
+    ngx_delete_posted_event(event);
+  }
+  if (event->timer_set) ngx_del_timer(event);
+}
+
 /* --- bells ---------------------------------------------------------------- */
 
 static weir_ngx_space *space_of(ngx_event_t *event) {
@@ -108,7 +116,7 @@ static ngx_connection_t *watch(ngx_log_t *log, int fd,
 
 static void unwatch(ngx_connection_t *c) {
   if (!c) return;
-  if (c->read->posted) ngx_delete_posted_event(c->read);
+  silence(c->read);
   ngx_del_event(c->read, NGX_READ_EVENT, 0);
   ngx_free_connection(c);
   c->fd = (ngx_socket_t)-1;
@@ -165,8 +173,8 @@ static bool open_space(ngx_cycle_t *cycle, weir_ngx_space *space) {
 
 static void close_space(weir_ngx_space *space) {
   unwatch(space->bell);
-  if (space->turn.posted) ngx_delete_posted_event(&space->turn);
-  if (space->timer.timer_set) ngx_del_timer(&space->timer);
+  silence(&space->turn);
+  silence(&space->timer);
   if (space->port) weir_port_detach(space->port, weir_ngx_now());
   if (space->space) weir_space_free(space->space);
   space->bell = NULL;
@@ -258,8 +266,8 @@ static void stop_policy(weir_ngx_main *conf) {
   ngx_connection_t **bells = conf->policy_bells.elts;
   for (ngx_uint_t i = 0; i < conf->policy_bells.nelts; i++) unwatch(bells[i]);
   conf->policy_bells.nelts = 0;
-  if (conf->policy_turn.posted) ngx_delete_posted_event(&conf->policy_turn);
-  if (conf->policy_timer.timer_set) ngx_del_timer(&conf->policy_timer);
+  silence(&conf->policy_turn);
+  silence(&conf->policy_timer);
   weir_ngx_unload_script(conf);
 }
 
