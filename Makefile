@@ -206,7 +206,7 @@ $(BENCH_FLOOR): $(BUILD)/obj/bench/floor.o
 # was configured with; configuring them once more makes the rest of them.
 # Its string literals are no constants.
 NGINX_SRC = /usr/share/nginx/src
-NGINX_HEADERS = $(BUILD)/nginx/headers
+NGINX_HEADERS = build/nginx/headers
 NGINX_MODULES = $(DESTDIR)/usr/lib/nginx/modules
 NGINX_O = $(call objects,$(wildcard c/nginx/*.c))
 NGINX_MODULE = $(BUILD)/nginx/ngx_http_weir_module.so

@@ -35,6 +35,7 @@ typedef struct weir_ngx_space {
   weir_space *space;      /* NULL: not a worker, or it could not be opened */
   weir_port *port;        /* likewise */
   ngx_connection_t *bell; /* rings when others decided something of ours */
+  ngx_uint_t waits;       /* requests of ours in its queues */
   ngx_event_t turn;       /* posted when somebody is ready */
   ngx_event_t timer;
   uint64_t wake_at; /* ns, what the timer is set for; WEIR_NEVER: it is not */

@@ -37,6 +37,7 @@ static void withdraw(weir_ngx_pass *pass, uint64_t now) {
     return;
   }
   if (!limit->space->port) return;
+  limit->space->waits--;
   weir_cancel(limit->space->port, pass->permits[pass->permits_count].ticket,
               now);
   weir_ngx_touch(limit->space);
@@ -262,6 +263,7 @@ static ngx_int_t queue(weir_ngx_pass *pass, weir_ngx_limit *limit,
   pass->told.limiter = limit->name;
   pass->told.key = key_of(request);
   pass->since = now;
+  limit->space->waits++;
   weir_ngx_touch(limit->space);
   return suspend(pass);
 }

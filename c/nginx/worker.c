@@ -46,12 +46,17 @@ static void arm(ngx_event_t *timer, uint64_t *armed, uint64_t wake_at,
   ngx_add_timer(timer, (ngx_msec_t)ms);
 }
 
+/* While none of ours waits, nobody can be ready and nothing is due: the engine
+** is not asked. */
 void weir_ngx_touch(weir_ngx_space *space) {
+  if (!space->waits) {
+    arm(&space->timer, &space->wake_at, WEIR_NEVER, false);
+    return;
+  }
   if (weir_pending(space->port)) {
     ngx_post_event(&space->turn, &ngx_posted_events);
   }
-  arm(&space->timer, &space->wake_at, weir_deadline(space->port),
-      weir_waiting(space->port) > 0);
+  arm(&space->timer, &space->wake_at, weir_deadline(space->port), true);
 }
 
 /* Wakes whoever was decided. What they do may decide others: they have their
@@ -60,6 +65,7 @@ static void take_turn(weir_ngx_space *space) {
   weir_event event;
   while (weir_next(space->port, &event)) {
     weir_ngx_pass *pass = (weir_ngx_pass *)(uintptr_t)event.cookie;
+    space->waits--;
     pass->decided = event.verdict;
     pass->waited_ns = event.waited_ns;
     pass->permits[pass->permits_count].ticket = event.ticket;
