@@ -81,10 +81,11 @@ function http.read_response(sock, method)
   if not line then return nil, fields end
   local status = tonumber(line:match "^HTTP/1%.[01] (%d%d%d)")
   if not status then return nil, "no response: " .. line end
-  local answer, err = { status = status, fields = fields, body = "" }, nil
+  local answer = { status = status, fields = fields, body = "" }
   if not has_body(method, status) then return answer end
-  answer.body, err = http.read_body(sock, fields, true)
-  if not answer.body then return nil, err, answer end
+  local body, err = http.read_body(sock, fields, true)
+  answer.body = body
+  if not body then return nil, err, answer end
   return answer
 end
 

@@ -199,9 +199,9 @@ local function accepts(port)
   return ok
 end
 
--- A daemon is nobody's child: ends it when this process is gone, or closes the
--- pipe.
-local GUARD = "read -r _; { kill $(cat %s/nginx.pid); } 2>/dev/null; :"
+-- A daemon is nobody's child: this ends it when we are gone, or close the pipe.
+local GUARD =
+  "read -r _; { kill $(cat %s/nginx.pid); } 2>/dev/null; :"
 
 local function launch(self)
   self.program = process.start(self:words(), {

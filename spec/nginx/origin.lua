@@ -141,7 +141,9 @@ local function answer(client, request)
     fields["Content-Length"] = 2 * #body
     request.keep = false
   end
-  if request.method == "HEAD" then body, fields["Content-Length"] = "", #body end
+  if request.method == "HEAD" then
+    body, fields["Content-Length"] = "", #body
+  end
   return respond(client, tonumber(args.status or 200), fields, body)
 end
 
