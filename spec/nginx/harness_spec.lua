@@ -14,13 +14,7 @@ local PLAIN = {
 }
 
 local function with(fn, changes)
-  return function()
-    local spec = setmetatable(changes or {}, { __index = PLAIN })
-    local origin <close> = process.origin()
-    spec.origin = origin.port
-    local server <close> = nginx.start(spec)
-    return fn(server, origin)
-  end
+  return nginx.with(setmetatable(changes or {}, { __index = PLAIN }), fn)
 end
 
 describe("the harness of nginx #nginx", function()

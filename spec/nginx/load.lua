@@ -97,7 +97,21 @@ local function out_of_order(list)
   return pairs_of > 0 and wrong / pairs_of or 0
 end
 
---- What became of requests:
+local function is_good(result)
+  return type(result.status) == "number" and result.status < 400
+end
+
+-- How many were answered in a time, however early they came.
+local function good_between(list, from, to)
+  local good = 0
+  for _, result in ipairs(list) do
+    local ended = result.at + result.took
+    if is_good(result) and ended >= from and ended < to then good = good + 1 end
+  end
+  return good
+end
+
+--- What became of requests, from `warm` on:
 --    sent          how many
 --    served        200 and the like
 --    goodput       of these, per second, by when they were answered
@@ -105,21 +119,21 @@ end
 --    p50 p90 p99 max   seconds, of those served
 --    wait_p50 wait_max seconds that they took beyond the backend's
 --    out_of_order  share of the neighbours in the order of service
-local function summary(list, from, to)
-  local took, served, status, good = {}, {}, {}, 0
-  for _, result in ipairs(list) do
-    status[result.status] = (status[result.status] or 0) + 1
-    if type(result.status) == "number" and result.status < 400 then
-      local ended = result.at + result.took
-      took[#took + 1] = result.took
-      if result.began then served[#served + 1] = result end
-      if ended >= from and ended < to then good = good + 1 end
+local function summary(all, from, to)
+  local took, served, status, sent = {}, {}, {}, 0
+  for _, result in ipairs(all) do
+    if result.at >= from then
+      sent = sent + 1
+      status[result.status] = (status[result.status] or 0) + 1
+      if is_good(result) then took[#took + 1] = result.took end
+      if is_good(result) and result.began then served[#served + 1] = result end
     end
   end
   table.sort(took)
   local function wait(q) return quantile(took, q) - options.service end
   return {
-    sent = #list, served = #took, status = status, goodput = good / (to - from),
+    sent = sent, served = #took, status = status,
+    goodput = good_between(all, from, to) / (to - from),
     p50 = quantile(took, 0.5), p90 = quantile(took, 0.9),
     p99 = quantile(took, 0.99), max = quantile(took, 1),
     wait_p50 = wait(0.5), wait_max = wait(1),
@@ -156,13 +170,9 @@ weir.run(function()
 end)
 
 local from, to = start + options.warm, start + options.seconds
-local counted = {}
-for _, result in ipairs(results) do
-  if result.at >= from then counted[#counted + 1] = result end
-end
-local total = summary(counted, from, to)
+local total = summary(results, from, to)
 total.clients = {}
-for name, list in pairs(by_client(counted)) do
+for name, list in pairs(by_client(results)) do
   total.clients[name] = summary(list, from, to)
 end
 print(literal(total))

@@ -8,12 +8,14 @@
 local client = require "spec.nginx.client"
 local process = require "spec.nginx.process"
 local socket = require "socket"
+local weir = require "weir"
 
 local nginx = {}
 nginx.__index = nginx
 
 local LONG = 15 -- seconds that nginx may take for what it is told
 local MODULES = "/usr/lib/nginx/modules/"
+local ROOT = os.getenv "PWD" -- of the repository
 
 nginx.binary = os.getenv "WEIR_NGINX" or "/usr/sbin/nginx"
 nginx.wrapper = os.getenv "WEIR_NGINX_WRAPPER"
@@ -132,14 +134,15 @@ end
 --    origin                       the port of the backend
 --    kept (64)                    connections to it that are kept
 --    daemon                       becomes one: only such can be upgraded
+-- In all of them {dir}, {port} and so on are filled in; {root} is ours.
 function nginx:text(spec)
   local values = {
-    dir = self.dir, port = self.port, port2 = self.port2,
+    dir = self.dir, root = ROOT, port = self.port, port2 = self.port2,
     modules = load_lines(spec), user = user_line(spec),
     level = spec.level or "info", workers = spec.workers or 2,
     origin = spec.origin or 9, kept = spec.kept or 64,
-    daemon = spec.daemon and "on" or "off", main = spec.main or "", events = spec.events or "",
-    http = spec.http or "", server = spec.server or "",
+    daemon = spec.daemon and "on" or "off", events = spec.events or "",
+    main = spec.main or "", http = spec.http or "", server = spec.server or "",
   }
   local function fill(text)
     return (text:gsub("{(%w+)}", function(name) return values[name] end))
@@ -200,8 +203,7 @@ local function accepts(port)
 end
 
 -- A daemon is nobody's child: this ends it when we are gone, or close the pipe.
-local GUARD =
-  "read -r _; { kill $(cat %s/nginx.pid); } 2>/dev/null; :"
+local GUARD = "read -r _; { kill $(cat %s/nginx.pid); } 2>/dev/null; :"
 
 local function launch(self)
   self.program = process.start(self:words(), {
@@ -325,6 +327,18 @@ function nginx:kill(pid)
   end
 end
 
+--- A spec with a backend and an nginx before it, both gone at its end.
+-- @tparam table spec as of `start`; `backend`: options of the origin
+-- @tparam function fn(server, origin)
+function nginx.with(spec, fn)
+  return function()
+    local origin <close> = process.origin(spec.backend)
+    local own = setmetatable({ origin = origin.port }, { __index = spec })
+    local server <close> = nginx.start(own)
+    return fn(server, origin)
+  end
+end
+
 -- == its end ==================================================================
 
 local function collect(pid, list)
@@ -434,6 +448,37 @@ function nginx:log(pattern, name)
     if line:find(pattern) then list[#list + 1] = line end
   end
   return list
+end
+
+--- A space as others see it, by weir.spaces: `tickets` are those who hold and
+-- those who wait.
+function nginx:space(name)
+  for _, space in ipairs(weir.spaces(self.spaces)) do
+    if not name or space.name == "shm:" .. name then return space end
+  end
+end
+
+--- How many hold or wait now.
+function nginx:tickets(name)
+  local space = self:space(name)
+  return space and space.tickets
+end
+
+--- Waits until a condition holds; raises if it does not come to it.
+function nginx.eventually(condition)
+  local value = process.eventually(condition, LONG * nginx.slow)
+  if not value then error("it did not happen in time", 2) end
+  return value
+end
+
+--- Waits until so many hold or wait.
+function nginx:has(tickets, name)
+  local got
+  if process.eventually(function()
+    got = self:tickets(name)
+    return got == tickets
+  end, LONG * nginx.slow) then return true end
+  error(("expected %d tickets, got %s"):format(tickets, got), 2)
 end
 
 --- The lines of the access log: written when a request is over.

@@ -1,5 +1,6 @@
 --- Programs that run beside a spec, and end with it whatever happens to it.
 
+local client = require "spec.nginx.client"
 local socket = require "socket"
 
 local process = {}
@@ -86,8 +87,8 @@ end
 
 --- What the origin answers: stats as a table, seen as a list.
 function process:tell(what)
-  local _, text = process.run(("curl -sS -m 5 'http://127.0.0.1:%d/origin/%s'")
-    :format(self.port, what))
+  local one <close> = client.open(self.port)
+  local text = assert(one:ask("/origin/" .. what):answer()).body
   if what == "stats" then
     local stats = {}
     for name, n in text:gmatch "(%l+) (%d+)" do stats[name] = tonumber(n) end
