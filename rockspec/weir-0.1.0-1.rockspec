@@ -79,6 +79,7 @@ build = {
         "c/core/ticket.c",
         "c/core/together.c",
         "c/core/tuner.c",
+        "c/core/walk.c",
         "c/event/lookup.c",
         "c/event/loop.c",
         "c/event/watch.c",

@@ -243,10 +243,6 @@ WEIR_DOOR(int, key_inspect, WHY, space, 0,
           (const weir_space *space, weir_limiter limiter, const void *key,
            uint32_t key_size, weir_key_info *out),
           (space, limiter, key, key_size, out))
-WEIR_DOOR(bool, key_walk, FALSE, space, 0,
-          (const weir_space *space, weir_limiter limiter, uint32_t *cursor,
-           weir_key_info *out),
-          (space, limiter, cursor, out))
 WEIR_DOOR(int, limiter_quota, WHY, space, 0,
           (const weir_space *space, weir_limiter limiter,
            const weir_request *request, uint64_t now, weir_quota *out),
@@ -255,7 +251,48 @@ WEIR_DOOR(int, ticket_inspect, WHY, port->space, port->index,
           (const weir_port *port, weir_ticket ticket, uint64_t now,
            weir_ticket_info *out),
           (port, ticket, now, out))
-WEIR_DOOR(bool, ticket_walk, FALSE, port->space, port->index,
+
+/* A walk, step by step: others may have the lock between them. */
+#define WEIR_WALK(name, space, acting, parameters, arguments)                  \
+  static weir_walked step_##name parameters {                                  \
+    weir_walked walked;                                                        \
+    WEIR_ENTER(space, acting, END);                                            \
+    walked = weir_do_##name arguments;                                         \
+    weir_leave(space);                                                         \
+    return walked;                                                             \
+  }                                                                            \
+  bool weir_##name parameters {                                                \
+    weir_walked walked;                                                        \
+    do                                                                         \
+      walked =                                                                 \
+          is_shared(space) ? step_##name arguments : weir_do_##name arguments; \
+    while (walked == WEIR_WALK_ON);                                            \
+    return walked == WEIR_WALK_FOUND;                                          \
+  }
+#define END(wrong) ((void)(wrong), WEIR_WALK_END)
+
+WEIR_WALK(limiter_walk, space, 0,
+          (const weir_space *space, uint32_t *cursor, weir_limiter *out),
+          (space, cursor, out))
+WEIR_WALK(key_walk, space, 0,
+          (const weir_space *space, weir_limiter limiter, uint32_t *cursor,
+           weir_key_info *out),
+          (space, limiter, cursor, out))
+WEIR_WALK(key_walk_all, space, 0,
+          (const weir_space *space, uint32_t *cursor, weir_key_info *out),
+          (space, cursor, out))
+WEIR_WALK(ticket_walk, port->space, port->index,
           (const weir_port *port, uint32_t *cursor, uint64_t now,
            weir_ticket_info *out),
           (port, cursor, now, out))
+WEIR_WALK(ticket_walk_all, space, 0,
+          (const weir_space *space, uint32_t *cursor, uint64_t now,
+           weir_ticket_info *out),
+          (space, cursor, now, out))
+
+/* --- for c/shared --------------------------------------------------------- */
+
+WEIR_DOOR(uint32_t, port_seat, ZERO, space, 0,
+          (const weir_space *space, uint32_t port), (space, port))
+WEIR_DOOR(uint64_t, space_bytes, ZERO, space, 0, (const weir_space *space),
+          (space))

@@ -96,14 +96,31 @@ int weir_do_limiter_waits(const weir_space *space, weir_limiter limiter,
                           uint32_t bounds, uint64_t *sum_ns, uint64_t *count);
 int weir_do_key_inspect(const weir_space *space, weir_limiter limiter,
                         const void *key, uint32_t key_size, weir_key_info *out);
-bool weir_do_key_walk(const weir_space *space, weir_limiter limiter,
-                      uint32_t *cursor, weir_key_info *out);
 int weir_do_limiter_quota(const weir_space *space, weir_limiter limiter,
                           const weir_request *request, uint64_t now,
                           weir_quota *out);
 int weir_do_ticket_inspect(const weir_port *port, weir_ticket ticket,
                            uint64_t now, weir_ticket_info *out);
-bool weir_do_ticket_walk(const weir_port *port, uint32_t *cursor, uint64_t now,
-                         weir_ticket_info *out);
+
+/* What a step of a walk has come to; see walk.c. */
+typedef enum weir_walked {
+  WEIR_WALK_END,   /* there is nothing more */
+  WEIR_WALK_FOUND, /* *out is the next */
+  WEIR_WALK_ON     /* nothing so far, but another step may find something */
+} weir_walked;
+
+weir_walked weir_do_limiter_walk(const weir_space *space, uint32_t *cursor,
+                                 weir_limiter *out);
+weir_walked weir_do_key_walk(const weir_space *space, weir_limiter limiter,
+                             uint32_t *cursor, weir_key_info *out);
+weir_walked weir_do_key_walk_all(const weir_space *space, uint32_t *cursor,
+                                 weir_key_info *out);
+weir_walked weir_do_ticket_walk(const weir_port *port, uint32_t *cursor,
+                                uint64_t now, weir_ticket_info *out);
+weir_walked weir_do_ticket_walk_all(const weir_space *space, uint32_t *cursor,
+                                    uint64_t now, weir_ticket_info *out);
+
+uint32_t weir_do_port_seat(const weir_space *space, uint32_t port);
+uint64_t weir_do_space_bytes(const weir_space *space);
 
 #endif

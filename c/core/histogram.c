@@ -85,9 +85,15 @@ void weir_histogram_read(const weir_histogram *histogram,
   out->max = histogram->max;
 }
 
-uint64_t weir_histogram_below(const weir_histogram *histogram, uint64_t ns) {
+uint64_t weir_histogram_below(const weir_histogram *histogram,
+                              const uint64_t *bounds_ns, uint64_t *counts,
+                              uint32_t bounds) {
   uint64_t sum = histogram->zeros;
-  for (unsigned i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++)
-    if (value_of(i) <= ns) sum += histogram->counts[i];
+  uint32_t at = 0;
+  for (unsigned i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++) {
+    while (at < bounds && bounds_ns[at] < value_of(i)) counts[at++] = sum;
+    sum += histogram->counts[i];
+  }
+  while (at < bounds) counts[at++] = sum;
   return sum;
 }

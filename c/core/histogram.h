@@ -33,7 +33,10 @@ void weir_histogram_add(weir_histogram *histogram, const weir_memory *memory,
 /* The percentiles of all that was added, each within 3.2 %; all zero: none. */
 void weir_histogram_read(const weir_histogram *histogram, weir_wait_stats *out);
 
-/* How many waits were at most `ns`, to the bucket: within 3.2 %. */
-uint64_t weir_histogram_below(const weir_histogram *histogram, uint64_t ns);
+/* counts[i]: how many waits were at most bounds_ns[i], ascending, to the
+** bucket: within 3.2 %. Answers how many there were at all. */
+uint64_t weir_histogram_below(const weir_histogram *histogram,
+                              const uint64_t *bounds_ns, uint64_t *counts,
+                              uint32_t bounds);
 
 #endif

@@ -8,6 +8,7 @@
 #include "group.h"
 #include "instance.h"
 #include "keys.h"
+#include "look.h"
 #include "port.h"
 #include "queue.h"
 
@@ -37,10 +38,8 @@ int weir_do_limiter_waits(const weir_space *space, weir_limiter handle,
                           uint32_t bounds, uint64_t *sum_ns, uint64_t *count) {
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
   if (!limiter) return WEIR_E_STALE;
-  for (uint32_t i = 0; i < bounds; i++)
-    counts[i] = weir_histogram_below(&limiter->waits, bounds_ns[i]);
+  *count = weir_histogram_below(&limiter->waits, bounds_ns, counts, bounds);
   *sum_ns = limiter->waits.sum;
-  *count = weir_histogram_below(&limiter->waits, UINT64_MAX);
   return 0;
 }
 
@@ -58,8 +57,8 @@ static uint64_t id_of_key(const weir_space *space, uint32_t index) {
              : weir_slab_handle(&space->instances, index);
 }
 
-static void inspect_key(const weir_space *space, uint32_t index,
-                        weir_key_info *out) {
+void weir_look_key(const weir_space *space, uint32_t index,
+                   weir_key_info *out) {
   const weir_instance_record *instance = weir_instance_at(space, index);
   memcpy(out->label, instance->label, WEIR_LABEL_MAX);
   out->label[WEIR_LABEL_MAX] = 0;
@@ -69,6 +68,7 @@ static void inspect_key(const weir_space *space, uint32_t index,
   out->waiting = waiting_for(space, index);
   out->admitted = instance->admitted;
   out->refused = instance->refused;
+  out->limiter = weir_slab_handle(&space->limiters, instance->entry.owner);
 }
 
 int weir_do_key_inspect(const weir_space *space, weir_limiter handle,
@@ -79,29 +79,14 @@ int weir_do_key_inspect(const weir_space *space, weir_limiter handle,
   int error = weir_ask_init(space, handle, &request, 0, &ask);
   if (error) return error;
   if (ask.instance) {
-    inspect_key(space, ask.instance, out);
+    weir_look_key(space, ask.instance, out);
     return 0;
   }
   *out = (weir_key_info){
     .limit = weir_limit_initial(weir_limiter_at(space, ask.limiter)),
+    .limiter = handle,
   };
   return 0;
-}
-
-bool weir_do_key_walk(const weir_space *space, weir_limiter handle,
-                      uint32_t *cursor, weir_key_info *out) {
-  const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  if (!limiter) return false;
-  while (++*cursor < space->instances.head->used) {
-    if (!weir_slab_live(&space->instances, *cursor) ||
-        weir_instance_at(space, *cursor)->entry.owner != (uint32_t)handle ||
-        *cursor == limiter->instance)
-      continue;
-    inspect_key(space, *cursor, out);
-    return true;
-  }
-  --*cursor; /* so that another call ends here, too */
-  return false;
 }
 
 /* --- quotas --------------------------------------------------------------- */
@@ -229,8 +214,8 @@ static weir_bound bound_of(const weir_space *space, uint32_t index,
   return weir_instance_bound(space, ticket->instance, ticket->cost, t);
 }
 
-static void inspect(const weir_space *space, uint32_t index, uint64_t now,
-                    weir_ticket_info *out) {
+void weir_look_ticket(const weir_space *space, uint32_t index, uint64_t now,
+                      weir_ticket_info *out) {
   const weir_ticket_record *ticket = weir_ticket_at(space, index);
   const weir_instance_record *instance;
   out->ticket =
@@ -245,6 +230,7 @@ static void inspect(const weir_space *space, uint32_t index, uint64_t now,
     out->key[WEIR_LABEL_MAX] = 0;
     out->key_id = id_of_key(space, ticket->instance);
   }
+  out->port = ticket->port;
   out->cookie = ticket->cookie;
   out->since = ticket->since;
   out->cost = ticket->cost;
@@ -255,23 +241,7 @@ static void inspect(const weir_space *space, uint32_t index, uint64_t now,
 int weir_do_ticket_inspect(const weir_port *port, weir_ticket handle,
                            uint64_t now, weir_ticket_info *out) {
   if (!weir_port_ticket(port, handle)) return WEIR_E_STALE;
-  inspect(port->space, weir_group_waiter(port->space, (uint32_t)handle), now,
-          out);
+  weir_look_ticket(port->space,
+                   weir_group_waiter(port->space, (uint32_t)handle), now, out);
   return 0;
-}
-
-/* One that is aside is told of where its group waits. */
-bool weir_do_ticket_walk(const weir_port *port, uint32_t *cursor, uint64_t now,
-                         weir_ticket_info *out) {
-  const weir_space *space = port->space;
-  while (++*cursor < space->tickets.head->used) {
-    const weir_ticket_record *ticket = weir_ticket_at(space, *cursor);
-    if (!weir_slab_live(&space->tickets, *cursor) ||
-        ticket->port != port->index || ticket->aside)
-      continue;
-    inspect(space, *cursor, now, out);
-    return true;
-  }
-  --*cursor;
-  return false;
 }

@@ -352,3 +352,14 @@ void weir_sharing_count(const weir_space *space, weir_sharing_counts *out) {
   out->keys = live_in(&space->instances) - out->limiters;
   out->tickets = live_in(&space->tickets);
 }
+
+uint32_t weir_do_port_seat(const weir_space *space, uint32_t port) {
+  if (!port || port >= space->ports.head->used ||
+      port >= space->ports.array.limit || !weir_slab_live(&space->ports, port))
+    return 0;
+  return weir_port_at(space, port)->seat;
+}
+
+uint64_t weir_do_space_bytes(const weir_space *space) {
+  return space->root->bytes;
+}

@@ -104,4 +104,11 @@ typedef struct weir_sharing_counts {
 WEIR_API void weir_sharing_count(const weir_space *space,
                                  weir_sharing_counts *out);
 
+/* The seat of the process that has a port, by its number as in a ticket's info;
+** 0: there is no such port, or the space is one's own. */
+WEIR_API uint32_t weir_port_seat(const weir_space *space, uint32_t port);
+
+/* Bytes of the budget that are used. */
+WEIR_API uint64_t weir_space_bytes(const weir_space *space);
+
 #endif

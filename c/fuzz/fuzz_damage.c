@@ -315,6 +315,36 @@ static int walk_keys(life *l) {
   return when(l, any && l->space->root->damaged && !cursor);
 }
 
+static int walk_all_keys(life *l) {
+  uint32_t cursor = 0;
+  weir_key_info info;
+  while (weir_key_walk_all(l->space, &cursor, &info))
+    must(strlen(info.label) <= WEIR_LABEL_MAX);
+  return when(l, false);
+}
+
+static int walk_limiters(life *l) {
+  uint32_t cursor = 0;
+  weir_limiter limiter;
+  while (weir_limiter_walk(l->space, &cursor, &limiter)) must(limiter != 0);
+  return when(l, false);
+}
+
+static int walk_all_keys(life *l) {
+  uint32_t cursor = 0;
+  weir_key_info info;
+  while (weir_key_walk_all(l->space, &cursor, &info))
+    must(strlen(info.label) <= WEIR_LABEL_MAX);
+  return when(l, false);
+}
+
+static int walk_limiters(life *l) {
+  uint32_t cursor = 0;
+  weir_limiter limiter;
+  while (weir_limiter_walk(l->space, &cursor, &limiter)) must(limiter != 0);
+  return when(l, false);
+}
+
 static int quota(life *l) {
   weir_request request = request_of(l);
   weir_quota is;
@@ -335,6 +365,29 @@ static int walk_tickets(life *l) {
   bool any = false;
   while (weir_ticket_walk(port, &cursor, l->now, &info)) any = true;
   return when(l, any && l->space->root->damaged && !cursor);
+}
+
+static int walk_all_tickets(life *l) {
+  uint32_t cursor = 0;
+  weir_ticket_info info;
+  while (weir_ticket_walk_all(l->space, &cursor, l->now, &info))
+    if (weir_port_seat(l->space, info.port) > WEIR_SEATS)
+      return when(l, false); /* who asks for the pid checks it */
+  return when(l, false);
+}
+
+static int walk_all_tickets(life *l) {
+  uint32_t cursor = 0;
+  weir_ticket_info info;
+  while (weir_ticket_walk_all(l->space, &cursor, l->now, &info))
+    must(strlen(info.key) <= WEIR_LABEL_MAX);
+  return when(l, false);
+}
+
+static int seat_of_port(life *l) {
+  weir_port_seat(l->space, pick(l, UINT32_MAX));
+  weir_port_seat(l->space, pick(l, 2 * PORTS));
+  return when(l, false);
 }
 
 static weir_port *attach_to(life *l, uint32_t seat) {
@@ -379,13 +432,26 @@ static int count(life *l) {
 
 /* Those that come first are called more often. */
 static int (*const calls[])(life *) = {
-  acquire,     release,   next,         advance,        acquire_all,
-  cancel,      park,      drain,        wake,           claim,
-  open_one,    set_one,   close_one,    drop_one,       peek,
-  peek_all,    holds_all, set_cookie,   deadline,       pending,
-  config,      timed,     name,         stats,          waits,
-  inspect_key, walk_keys, quota,        inspect_ticket, walk_tickets,
-  change_port, mend,      walk_tickets, patrol,         count,
+  acquire,        release,
+  next,           advance,
+  acquire_all,    cancel,
+  park,           drain,
+  wake,           claim,
+  open_one,       set_one,
+  close_one,      drop_one,
+  peek,           peek_all,
+  holds_all,      set_cookie,
+  deadline,       pending,
+  config,         timed,
+  name,           stats,
+  waits,          inspect_key,
+  walk_keys,      quota,
+  inspect_ticket, walk_tickets,
+  change_port,    mend,
+  walk_tickets,   patrol,
+  count,          walk_limiters,
+  walk_all_keys,  walk_all_tickets,
+  seat_of_port,
 };
 
 enum { CALLS = sizeof calls / sizeof *calls, OFTEN = 6 };

@@ -59,6 +59,8 @@ typedef struct weir_shared_options {
                          only where it is noticed by the way */
   bool existing;      /* do not make it: it must be there */
   bool group;         /* a new one is for its group, too: 0770 and 0660 */
+  bool look;          /* only to look at what others do there: `existing`, and
+                         no port can be attached. Root may look at everybody's */
 } weir_shared_options;
 
 /* Opens a space, makes it if need be. NULL options: all zero. NULL: `why`, of
@@ -79,6 +81,20 @@ typedef struct weir_shared_info {
   uint32_t ports, limiters, keys, tickets;
   char why[WEIR_WHY_MAX];
 } weir_shared_info;
+
+/* What can be told of a space that this process has open. */
+typedef struct weir_shared_use {
+  uint64_t size;      /* bytes */
+  uint64_t used;      /* bytes */
+  uint32_t processes; /* alive, this one with them */
+} weir_shared_use;
+
+/* 0; WEIR_E_STALE: it is a space of one's own. */
+WEIR_API int weir_shared_inspect(const weir_space *space, weir_shared_use *out);
+
+/* The process that has a port, by its number as in weir_ticket_info: its pid,
+** as that process itself sees it. 0: not known, as in a space of one's own. */
+WEIR_API uint32_t weir_shared_pid(const weir_space *space, uint32_t port);
 
 /* Lists the spaces of a directory (NULL: as for open) by name: start with
 ** *cursor = 0. 1: *out is one; 0: no more; -1: *out->why. A directory that is

@@ -67,8 +67,7 @@ static bool is_owned_by_dead(const weir_lock *lock, uint32_t word) {
 
 uint32_t weir_lock_owner(const weir_lock *lock) {
   uint32_t seat = (atomic_load(lock->word) & SEAT_BITS) - 1;
-  if (seat == 0 || seat >= WEIR_SEATS) return 0;
-  return lock->seats->file->header->seats[seat].pid;
+  return weir_seats_pid(lock->seats, seat);
 }
 
 /* --- sleeping ------------------------------------------------------------- */

@@ -102,11 +102,39 @@ int weir_shared_list(const char *dir, uint32_t *cursor, weir_shared_info *out) {
   int found;
   memset(out, 0, sizeof *out);
   if (!weir_place_init(&place, dir, out->why)) return -1;
+  place.looking = true;
   weir_registry_lock();
   found = list(&place, cursor, out);
   weir_place_close(&place);
   weir_registry_unlock();
   return found;
+}
+
+/* --- a space that is open ------------------------------------------------- */
+
+/* What this process has of it; NULL: it is no such space. It stays, as long as
+** whoever asks has the space. */
+static const weir_member *member_of(const weir_space *space) {
+  const weir_member *member;
+  weir_registry_lock();
+  member = weir_registry_of(space);
+  weir_registry_unlock();
+  return member;
+}
+
+int weir_shared_inspect(const weir_space *space, weir_shared_use *out) {
+  const weir_member *member = member_of(space);
+  if (!member) return WEIR_E_STALE;
+  out->size = member->file.geometry.size;
+  out->used = weir_space_bytes(space);
+  out->processes = weir_seats_count(&member->seats);
+  return 0;
+}
+
+uint32_t weir_shared_pid(const weir_space *space, uint32_t port) {
+  const weir_member *member = member_of(space);
+  uint32_t seat = member ? weir_port_seat(space, port) : 0;
+  return seat ? weir_seats_pid(&member->seats, seat) : 0;
 }
 
 /* --- removing ------------------------------------------------------------- */

@@ -41,6 +41,12 @@ weir_member *weir_registry_find(dev_t dev, ino_t ino) {
   return m;
 }
 
+const weir_member *weir_registry_of(const weir_space *space) {
+  const weir_member *m = registry;
+  while (m && m->space != space) m = m->next;
+  return m;
+}
+
 /* A child that has locks of its own must not lose them when it frees what it
 ** has inherited: there is only one descriptor still. */
 int weir_registry_inherit(dev_t dev, ino_t ino) {
@@ -95,7 +101,7 @@ static void on_vacate(weir_sharing *sharing, uint32_t seat) {
 }
 
 static int on_hang_bell(weir_sharing *sharing, uint32_t port) {
-  return weir_bells_hang(&of(sharing)->bells, port);
+  return of(sharing)->looking ? -1 : weir_bells_hang(&of(sharing)->bells, port);
 }
 
 /* The bell stays: see bell.h. */

@@ -28,6 +28,7 @@ struct weir_member {
   weir_member *next; /* in the registry */
   uint32_t opens;    /* how many weir_space_free it wants */
   bool listed;       /* in the registry */
+  bool looking;      /* it attaches no port */
 };
 
 /* What became of joining. */
@@ -59,6 +60,9 @@ void weir_registry_unlock(void);
 ** which is the caller's then, or -1. */
 weir_member *weir_registry_find(dev_t dev, ino_t ino);
 int weir_registry_inherit(dev_t dev, ino_t ino);
+
+/* The member whose space it is, or NULL. */
+const weir_member *weir_registry_of(const weir_space *space);
 
 void weir_registry_add(weir_member *member);
 

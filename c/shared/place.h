@@ -9,7 +9,8 @@
 **   The user itself and root. Whoever else can write to a directory or a file
 **   could do as it likes with a process that maps it, so such a place is
 **   refused. The exception is a group's: mode 0770 says that its owner wants
-**   it, and a DIR that somebody named says that its user does.
+**   it, and a DIR that somebody named says that its user does. Root may look at
+**   what is another user's: it makes no file there.
 **
 ** FAILURES
 **   A refusal is one sentence in `why`: the path, what is wrong, what to do.
@@ -26,6 +27,7 @@ typedef struct weir_place {
   int dir;       /* DIR; -1: not open */
   int home;      /* DIR/NAME, the space's own; -1: not open */
   bool ours;     /* DIR is the user's own: nobody named it */
+  bool looking;  /* for root everybody's is as its own */
   bool of_group; /* DIR/NAME lets its group in */
   gid_t group;   /* whose it is */
   char *why;     /* WEIR_WHY_MAX bytes of the caller; NULL: it is not asked */

@@ -150,6 +150,11 @@ void weir_seats_vacate(const weir_seats *seats, uint32_t seat) {
   atomic_store_explicit(&seat_at(seats, seat)->used, 0, memory_order_relaxed);
 }
 
+uint32_t weir_seats_pid(const weir_seats *seats, uint32_t seat) {
+  if (!is_somebodys(seats, seat)) return 0;
+  return atomic_load_explicit(&seat_at(seats, seat)->pid, memory_order_relaxed);
+}
+
 /* --- others --------------------------------------------------------------- */
 
 uint32_t weir_seats_count(const weir_seats *seats) {

@@ -59,6 +59,9 @@ bool weir_seats_is_held(const weir_seats *seats, uint32_t seat);
 /* A seat is free again. The space is locked. */
 void weir_seats_vacate(const weir_seats *seats, uint32_t seat);
 
+/* Whose seat it is, as that process has noted it; 0: not known. */
+uint32_t weir_seats_pid(const weir_seats *seats, uint32_t seat);
+
 /* How many live. */
 uint32_t weir_seats_count(const weir_seats *seats);
 

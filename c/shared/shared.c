@@ -43,6 +43,7 @@ static weir_member *new_member(const opening *o, const weir_file *file) {
   weir_member *member = weir_member_new(file, &o->place);
   if (member && o->options.patrol_ns)
     member->sharing.patrol_ns = o->options.patrol_ns;
+  if (member) member->looking = o->options.look;
   return member;
 }
 
@@ -135,7 +136,7 @@ static outcome take_part(opening *o, const weir_file *file, bool is_remains) {
     weir_member_free(member);
     return FAILED;
   }
-  if (is_remains) weir_tidy_new(o->place.home);
+  if (is_remains && !o->options.look) weir_tidy_new(o->place.home);
   weir_door_leave(&member->file);
   return done(o, member);
 }
@@ -174,6 +175,7 @@ static outcome open_again(opening *o, weir_member *member) {
     return FAILED;
   }
   member->opens++;
+  member->looking &= o->options.look;
   o->member = member;
   return DONE;
 }
@@ -230,8 +232,10 @@ weir_space *weir_shared_open(const char *name,
                              const weir_shared_options *options, char *why) {
   opening o = { .name = name };
   if (options) o.options = *options;
+  if (o.options.look) o.options.existing = true;
   if (!weir_place_init(&o.place, o.options.dir, why) || !is_possible(&o))
     return NULL;
+  o.place.looking = o.options.look;
   weir_registry_lock();
   try_to_open(&o);
   weir_registry_unlock();

@@ -32,7 +32,9 @@ static size_t say(const saying *s, field what, char *buffer, size_t size) {
 
 /* A limiter of these gates: `count` 0 is no rate, `concurrent` 0 no permits. */
 static saying limiter(uint32_t count, uint64_t per_ns, uint32_t concurrent) {
-  saying s = { "api", WEIR_CONFIG_INIT, { "", 0, 0, 0, 0, 0, 0 }, { 0, 0, 0 } };
+  saying s = {
+    "api", WEIR_CONFIG_INIT, { "", 0, 0, 0, 0, 0, 0, 0 }, { 0, 0, 0 }
+  };
   s.config.concurrent = concurrent;
   s.config.rate.count = count;
   s.config.rate.per_ns = per_ns;

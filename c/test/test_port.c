@@ -233,25 +233,25 @@ TEST(a_ticket_says_whose_it_is_and_since_when) {
   held = world_acquire(HERE, &w, REQUEST(.cost = 2, .cookie = 8), 0);
   check_info(&w, held,
              (weir_ticket_info){ 0, w.limiter, 8, WORLD_START, 2, WEIR_HELD,
-                                 WEIR_BY_NOTHING, "", 0 });
+                                 WEIR_BY_NOTHING, "", 0, 0 });
   w.now = 1100;
   waits = WAIT(&w, 1);
   w.now = 1200;
   check_info(&w, waits,
              (weir_ticket_info){ 0, w.limiter, 0, 1100, 1, WEIR_QUEUED,
-                                 WEIR_BY_PERMITS, "", 0 });
+                                 WEIR_BY_PERMITS, "", 0, 0 });
   RELEASE(&w, held);
   check_info(&w, waits,
              (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_READY,
-                                 WEIR_BY_NOTHING, "", 0 });
+                                 WEIR_BY_NOTHING, "", 0, 0 });
   w.now = 1300;
   CHECK_EQ(weir_claim(w.port, waits, &event), 1);
   check_info(&w, waits,
              (weir_ticket_info){ 0, w.limiter, 0, 1200, 1, WEIR_HELD,
-                                 WEIR_BY_NOTHING, "", 0 });
-  check_info(
-      &w, PARK(&w, 0),
-      (weir_ticket_info){ 0, 0, 0, 0, 0, WEIR_QUEUED, WEIR_BY_NOTHING, "", 0 });
+                                 WEIR_BY_NOTHING, "", 0, 0 });
+  check_info(&w, PARK(&w, 0),
+             (weir_ticket_info){ 0, 0, 0, 0, 0, WEIR_QUEUED, WEIR_BY_NOTHING,
+                                 "", 0, 0 });
   world_close(&w);
 }
 

@@ -191,7 +191,8 @@ static int answered_otherwise(user *u) {
 
 /* Those that cannot say it say that there is nothing. */
 static void check_nothing(const user *u) {
-  weir_ticket_info ticket;
+  weir_ticket_info ticket = { .port = 1 };
+  weir_limiter limiter;
   weir_key_info key;
   uint32_t cursor = 0;
   CHECK_EQ(weir_advance(u->port, NOW), WEIR_NEVER);
@@ -202,7 +203,11 @@ static void check_nothing(const user *u) {
   CHECK(!weir_limiter_timed(u->space, u->limiter));
   CHECK(!weir_limiter_name(u->space, u->limiter));
   CHECK(!weir_key_walk(u->space, u->limiter, &cursor, &key));
+  CHECK(!weir_key_walk_all(u->space, &cursor, &key));
   CHECK(!weir_ticket_walk(u->port, &cursor, NOW, &ticket));
+  CHECK(!weir_ticket_walk_all(u->space, &cursor, NOW, &ticket));
+  CHECK(!weir_limiter_walk(u->space, &cursor, &limiter));
+  CHECK_EQ(weir_shared_pid(u->space, ticket.port), 0);
   CHECK(!weir_port_attach(u->space));
 }
 
