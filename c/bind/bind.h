@@ -86,6 +86,7 @@ typedef struct weir_lua {
   bool looking;      /* spaces are being walked through: none is freed */
   bool stirred;      /* somebody was resumed in this turn of the loop */
   bool littered;     /* somebody was since garbage was last looked for */
+  bool pretends;     /* weir.pretend: shared spaces are made up */
   bool traces;       /* weir.trace: where permits are asked for is noted */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
@@ -140,12 +141,13 @@ weir_loop *bind_loop(lua_State *L, weir_lua *W);
 /* The runtime's tables, in the registry. */
 typedef enum bind_table {
   BIND_FIBERS, /* [thread] = index: anchors the coroutines that weir resumes */
-  BIND_OUTCOMES, /* [index] = {results, n=} or {error, traceback} */
-  BIND_IDLE,     /* [1..idle_calls]: call records nobody uses; see call.c */
-  BIND_HELD,     /* [slot] = permit, weakly; see held.c */
-  BIND_SPACES,   /* [bind_space] = its object, weakly */
-  BIND_MADE,     /* ["file:line"] = how many limiters were made there */
-  BIND_TABLES    /* how many there are */
+  BIND_OUTCOMES,  /* [index] = {results, n=} or {error, traceback} */
+  BIND_IDLE,      /* [1..idle_calls]: call records nobody uses; see call.c */
+  BIND_HELD,      /* [slot] = permit, weakly; see held.c */
+  BIND_SPACES,    /* [bind_space] = its object, weakly */
+  BIND_MADE,      /* ["file:line"] = how many limiters were made there */
+  BIND_PRETENDED, /* [url] = true: the spaces that were made up */
+  BIND_TABLES     /* how many there are */
 } bind_table;
 
 /* Places that BIND_IDLE is made with, so that keeping a record in it never

@@ -90,7 +90,7 @@ static bind_space *find(const weir_lua *W, const weir_space *shared) {
 ** room for another port, or no memory. */
 static bind_space *join(weir_lua *W, weir_space *shared, const char *url) {
   bind_space *space = calloc(1, sizeof *space);
-  weir_port *port = space ? weir_port_attach(shared) : NULL;
+  weir_port *port = space && shared ? weir_port_attach(shared) : NULL;
   if (!port) {
     free(space);
     weir_space_free(shared);
@@ -102,7 +102,7 @@ static bind_space *join(weir_lua *W, weir_space *shared, const char *url) {
                          .shared = true,
                          .users = 1, /* who opens it, for now */
                          .next = W->opened };
-  space->size = shared->memory.commons->sharing->budget;
+  if (!W->pretends) space->size = shared->memory.commons->sharing->budget;
   snprintf(space->url, sizeof space->url, "%s", url);
   W->opened = space;
   return space;
@@ -133,12 +133,44 @@ static bool present(lua_State *L, bind_space *space) {
 static bind_space *join_new(lua_State *L, weir_lua *W, weir_space *shared,
                             const char *url) {
   bind_space *space = join(W, shared, url);
+  if (space && W->pretends) space->pretended = true;
   if (space) return present(L, space) ? space : NULL;
   lua_pushfstring(L,
                   "the space '%s' has no room for another user, or there is "
                   "no memory for its descriptors: close one",
                   url);
   return NULL;
+}
+
+/* --- made-up ones --------------------------------------------------------- */
+
+static bind_space *find_pretended(const weir_lua *W, const char *url) {
+  bind_space *space = W->opened;
+  while (space && !(space->port && strcmp(space->url, url) == 0))
+    space = space->next;
+  return space;
+}
+
+/* As bind_open_space, of a space that this Lua state has for itself. */
+static bind_space *open_pretended(lua_State *L, weir_lua *W, const char *url,
+                                  const char *name, uint64_t size) {
+  char why[WEIR_WHY_MAX];
+  bind_space *space = find_pretended(W, url);
+  if (!weir_shared_check_name(name, why)) {
+    lua_pushstring(L, why);
+    return NULL;
+  }
+  if (space) {
+    push_object(L, space);
+    return space;
+  }
+  bind_push_table(L, BIND_PRETENDED);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, url);
+  lua_pop(L, 1);
+  space = join_new(L, W, weir_space_new(NULL), url);
+  if (space) space->size = size ? size : WEIR_SHARED_SIZE;
+  return space;
 }
 
 bind_space *bind_open_space(lua_State *L, weir_lua *W, const char *url,
@@ -148,6 +180,8 @@ bind_space *bind_open_space(lua_State *L, weir_lua *W, const char *url,
   char why[WEIR_WHY_MAX];
   weir_space *shared;
   bind_space *space;
+  if (W->pretends)
+    return open_pretended(L, W, url, name, options ? options->size : 0);
   if (W->virtual_time)
     luaL_error(L,
                "%s: this program gives the time itself (weir.step); a shared "
@@ -231,6 +265,40 @@ static int open(lua_State *L) {
   lua_pushnil(L);
   lua_insert(L, -2);
   return 2;
+}
+
+/***
+From here on shared spaces are made up: @{open} gives one that this Lua state
+has for itself, and that goes by its time. So a script can be tried without
+touching what is in use. It cannot be taken back.
+@function pretend
+*/
+static int pretend(lua_State *L) {
+  weir_lua *W = bind_self(L);
+  if (bind_first_opened(W))
+    return luaL_error(L, "weir.pretend: the space '%s' is open already",
+                      bind_first_opened(W)->url);
+  W->pretends = true;
+  return 0;
+}
+
+/***
+@function pretended
+@treturn table the URLs of all spaces that were made up, in no order
+*/
+static int pretended(lua_State *L) {
+  lua_Integer count = 0;
+  bind_self(L);
+  lua_newtable(L);
+  bind_push_table(L, BIND_PRETENDED);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -4, ++count);
+  }
+  lua_pop(L, 1);
+  return 1;
 }
 
 /* --- looking -------------------------------------------------------------- */
@@ -377,10 +445,11 @@ static void set_index(lua_State *L, int self) {
 }
 
 void bind_open_spaces(lua_State *L, int self) {
-  static const luaL_Reg functions[] = { { "open", open },
-                                        { "spaces", spaces },
-                                        { "remove", remove_space },
-                                        { NULL, NULL } };
+  static const luaL_Reg functions[] = {
+    { "open", open },           { "pretend", pretend },
+    { "pretended", pretended }, { "spaces", spaces },
+    { "remove", remove_space }, { NULL, NULL }
+  };
   static const luaL_Reg methods[] = { { "close", space_close },
                                       { NULL, NULL } };
   static const luaL_Reg metamethods[] = { { "__close", space_close },

@@ -81,7 +81,7 @@ void bind_make_space_tables(lua_State *L, const bind_space *space) {
 
 const bind_space *bind_first_opened(const weir_lua *W) {
   const bind_space *space = W->opened;
-  while (space && !space->port) space = space->next;
+  while (space && (!space->port || space->pretended)) space = space->next;
   return space;
 }
 
@@ -116,7 +116,8 @@ bool bind_pending(const weir_lua *W) {
 
 bool bind_waits_for_others(const weir_lua *W) {
   for (const bind_space *space = W->opened; space; space = space->next)
-    if (space->port && weir_waiting(space->port)) return true;
+    if (space->port && !space->pretended && weir_waiting(space->port))
+      return true;
   return false;
 }
 

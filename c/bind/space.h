@@ -39,6 +39,7 @@ typedef struct bind_space {
                      goes with the last of them */
   uint32_t traced; /* places in BIND_TRACES since old ones were looked for */
   bool shared;     /* others decide, too: the time always matters */
+  bool pretended;  /* shared, but there are no others: see weir.pretend */
   char tables[BIND_SPACE_TABLES]; /* their addresses are the tables' keys */
   char url[BIND_URL_MAX];         /* "shm:api"; "": home */
 } bind_space;
@@ -74,7 +75,7 @@ void bind_push_space_table(lua_State *L, const bind_space *space,
 /* Makes a space's tables. */
 void bind_make_space_tables(lua_State *L, const bind_space *space);
 
-/* The first shared space that is open; NULL: none. */
+/* The first shared space that is open, and not made up; NULL: none. */
 const bind_space *bind_first_opened(const struct weir_lua *W);
 
 /* The space of that URL, opened if need be; pushes its object. Pushes an error

@@ -71,6 +71,9 @@ WEIR_API weir_space *weir_shared_open(const char *name,
                                       const weir_shared_options *options,
                                       char *why);
 
+/* Whether it can be the name of a space; if not, `why` says so as for open. */
+WEIR_API bool weir_shared_check_name(const char *name, char *why);
+
 /* What can be told of a space without taking part in it. */
 typedef struct weir_shared_info {
   char name[WEIR_SHARED_NAME_MAX + 1];

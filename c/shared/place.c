@@ -94,6 +94,13 @@ static bool refuse_name(const weir_place *place, const char *name) {
       shown, WEIR_SHARED_NAME_MAX);
 }
 
+bool weir_shared_check_name(const char *name, char *why) {
+  weir_place place;
+  if (weir_place_is_name(name)) return true;
+  weir_place_init(&place, NULL, why);
+  return refuse_name(&place, name);
+}
+
 /* Behind a slash at its end a symbolic link would be followed. */
 static void trim(char *path) {
   size_t length = strlen(path);

@@ -132,10 +132,14 @@ TEST(names_that_are_none) {
     CHECK(!weir_shared_open(names[i], &s.options, s.why));
     says(&s, "is no name of a space");
     CHECK(!strchr(s.why, '\n'));
+    s.why[0] = '\0';
+    CHECK(!weir_shared_check_name(names[i], s.why));
+    says(&s, "is no name of a space");
     CHECK(!weir_shared_remove(names[i], s.dir, true, s.why));
     says(&s, "is no name of a space");
   }
   CHECK(!weir_shared_open("..", &s.options, NULL));
+  CHECK(weir_shared_check_name("a.b-C_9", s.why));
   site_close(&s);
 }
 
