@@ -210,6 +210,11 @@ NGINX_HEADERS = build/nginx/headers
 NGINX_MODULES = $(DESTDIR)/usr/lib/nginx/modules
 NGINX_O = $(call objects,$(wildcard c/nginx/*.c))
 NGINX_MODULE = $(BUILD)/nginx/ngx_http_weir_module.so
+NGINX_LUA_O = $(call objects,$(wildcard c/nginx/lua/*.c)) \
+  $(BUILD)/obj/nginx/files.o
+NGINX_LUA = $(BUILD)/nginx/ngx_http_weir_lua.so
+# Of the engine the Lua half has only how its own records are kept.
+NGINX_LUA_CORE = $(call objects,$(addprefix c/core/,journal.c memory.c slab.c))
 NGINX_FLAGS = -Wno-write-strings -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(addprefix \
   -isystem $(NGINX_HEADERS)/,src/core src/event src/event/modules src/os/unix \
   src/http src/http/modules src/http/v2 objs)
@@ -223,13 +228,27 @@ $(NGINX_HEADERS)/ready:
 	  ./configure "$${NGX_CONF_FLAGS[@]}"' >configure.log && touch ready
 
 $(BUILD)/obj/nginx/%: DIR_FLAGS = $(NGINX_FLAGS)
-$(NGINX_O): | $(NGINX_HEADERS)/ready
+$(NGINX_O) $(NGINX_LUA_O): | $(NGINX_HEADERS)/ready
+$(NGINX_LUA_O): DIR_FLAGS = $(NGINX_FLAGS) $(call pkg_cflags,$(LUA_PC))
 
 # The engine in it is the Lua half's, too.
 $(NGINX_MODULE): $(NGINX_O) $(CORE_O) $(SHARED_O)
 	$(call link,-shared)
 
-nginx: $(NGINX_MODULE)
+# What a policy can require is in the object.
+$(BUILD)/nginx/files.c: c/nginx/lua/embed.lua $(wildcard lua/weir/*.lua)
+	@mkdir -p $(@D)
+	$(Q)$(LUA) $< $(filter lua/%,$(wildcard lua/weir/*.lua)) >$@
+$(BUILD)/obj/nginx/files.o: $(BUILD)/nginx/files.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -o $@ $<
+
+# It is opened deep-bound, and finds the engine in the module.
+$(NGINX_LUA): $(NGINX_LUA_O) $(BIND_O) $(EVENT_O) $(NGINX_LUA_CORE)
+	$(call link,-shared,$(EVENT_LIBS) $(LUA_LIBS))
+
+nginx: $(NGINX_MODULE) $(NGINX_LUA)
 
 install-nginx: nginx
 	install -d $(NGINX_MODULES)

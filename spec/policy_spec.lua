@@ -400,6 +400,8 @@ describe("the fields of a request", function()
                   function() req:refuse(403, { ["a b"] = "" }) end)
     helper.raises("req:refuse: the value of x must be one line",
                   function() req:refuse(403, { x = "a\r\nb: c" }) end)
+    helper.raises("req:set_header: Content-Length is the server's own",
+                  function() req:set_header("Content-Length", 1) end)
     helper.raises("req:refuse: the body must be a string, got boolean",
                   function() req:refuse(403, nil, true) end)
     helper.raises("req:set_header: the value of x must be text",

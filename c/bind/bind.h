@@ -86,8 +86,10 @@ typedef struct weir_lua {
   bool looking;      /* spaces are being walked through: none is freed */
   bool stirred;      /* somebody was resumed in this turn of the loop */
   bool littered;     /* somebody was since garbage was last looked for */
-  bool pretends;     /* weir.pretend: shared spaces are made up */
-  bool traces;       /* weir.trace: where permits are asked for is noted */
+  bool hosted;       /* a program runs the tasks: there is no loop to run */
+  weir_outcome outcome; /* of calls whose function returns */
+  bool pretends;        /* weir.pretend: shared spaces are made up */
+  bool traces;          /* weir.trace: where permits are asked for is noted */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
 } weir_lua;
@@ -228,6 +230,10 @@ void bind_push_guard(lua_State *L);
 ** on L's stack. Does not raise. */
 int bind_drive(lua_State *L, weir_lua *W, int budget);
 
+/* Likewise this one, which is in the run queue; others wait. The turn's time is
+** as it was. Answers 1 or -1. */
+int bind_drive_one(lua_State *L, weir_lua *W, uint32_t fiber);
+
 /* Ends a task with the outcome on top of L (popped): nil, {results, n=} or
 ** {error, traceback}. `state` is DONE, FAILED or CANCELED. */
 void bind_finish(lua_State *L, weir_lua *W, uint32_t fiber, bind_state state);
@@ -253,6 +259,13 @@ void bind_fail(lua_State *L, weir_lua *W);
 
 /* Raises what bind_fail noted first, with its traceback if it is a string. */
 int bind_raise_failure(lua_State *L, weir_lua *W);
+
+/* Pushes it. Does not raise. */
+void bind_push_failure(lua_State *L, weir_lua *W);
+
+/* To be called by whoever drives, after each turn: finds the permits of shared
+** spaces that nobody here can reach any more. */
+void bind_find_lost_permits(lua_State *L, weir_lua *W);
 
 /* --- refusal.c: the sentences --------------------------------------------- */
 

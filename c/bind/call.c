@@ -109,7 +109,7 @@ static bool is_nested(lua_State *L) {
 static int leave(lua_State *L, call_record *record) {
   weir_lua *W = record->W;
   if (W->refused) W->refused = is_nested(L);
-  record->outcome = W->refused ? WEIR_UNUSED : WEIR_DONE;
+  record->outcome = W->refused ? WEIR_UNUSED : W->outcome;
   return lua_gettop(L) - RECORD;
 }
 

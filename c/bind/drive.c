@@ -316,13 +316,15 @@ static int drive(lua_State *L) {
   return 1;
 }
 
-int bind_drive(lua_State *L, weir_lua *W, int budget) {
+/* Calls one of these two. */
+static int protect(lua_State *L, weir_lua *W, lua_CFunction fn,
+                   lua_Integer argument) {
   int status, resumed = -1;
   if (!lua_checkstack(L, 3)) return 0;
   W->driving = true;
-  lua_pushcfunction(L, drive);
+  lua_pushcfunction(L, fn);
   lua_pushlightuserdata(L, W);
-  lua_pushinteger(L, budget);
+  lua_pushinteger(L, argument);
   status = lua_pcall(L, 2, 1, 0);
   W->driving = false;
   set_current(W, 0);
@@ -330,4 +332,19 @@ int bind_drive(lua_State *L, weir_lua *W, int budget) {
   resumed = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
   return resumed;
+}
+
+int bind_drive(lua_State *L, weir_lua *W, int budget) {
+  return protect(L, W, drive, budget);
+}
+
+/* lua_CFunction: (runtime, fiber) -> 1 */
+static int drive_one(lua_State *L) {
+  run_one(L, lua_touserdata(L, 1), (uint32_t)lua_tointeger(L, 2));
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
+int bind_drive_one(lua_State *L, weir_lua *W, uint32_t fiber) {
+  return protect(L, W, drive_one, fiber);
 }

@@ -20,8 +20,7 @@ static int raise_failure(lua_State *L) {
   return bind_raise_failure(L, lua_touserdata(L, 1));
 }
 
-/* Leaves the error that bind_fail noted on L's stack. */
-static void push_failure(lua_State *L, weir_lua *W) {
+void bind_push_failure(lua_State *L, weir_lua *W) {
   lua_pushcfunction(L, raise_failure);
   lua_pushlightuserdata(L, W);
   lua_pcall(L, 1, 0, 0);
@@ -29,7 +28,7 @@ static void push_failure(lua_State *L, weir_lua *W) {
 
 /* Outside weir.run a failure goes to the program that owns the base. */
 static void report(lua_State *L, weir_lua *W) {
-  push_failure(L, W);
+  bind_push_failure(L, W);
   if (W->on_error)
     W->on_error(L, W->on_error_data);
   else
@@ -67,6 +66,9 @@ static bool make_loop(weir_lua *W, struct event_base *base) {
 
 weir_loop *bind_loop(lua_State *L, weir_lua *W) {
   if (W->home.loop) return W->home.loop;
+  if (W->hosted)
+    luaL_error(L, "weir: this program runs the tasks itself; there is no event "
+                  "loop to run or to watch descriptors");
   if (W->virtual_time)
     luaL_error(L, "weir: this program gives the time itself (weir.step); there "
                   "is no event loop to run or to watch descriptors");
@@ -106,11 +108,10 @@ static void find_lost_errors(lua_State *L, weir_lua *W) {
   lua_gc(L, LUA_GCCOLLECT);
 }
 
-/* Likewise, of shared spaces, permits that nobody here can reach any more:
-** other processes cannot know that. While somebody waits there the loop wakes
-** for each patrol; when nobody was resumed since the last time, it is idle
-** enough. */
-static void find_lost_permits(lua_State *L, weir_lua *W) {
+/* Other processes cannot know of those. While somebody waits there the loop
+** wakes for each patrol; when nobody was resumed since the last time, it is
+** idle enough. */
+void bind_find_lost_permits(lua_State *L, weir_lua *W) {
   bool idle = !W->stirred;
   if (!W->opened) return;
   W->littered |= W->stirred;
@@ -128,7 +129,7 @@ static run_end run_loop(lua_State *L, weir_lua *W, uint32_t main) {
     if (bind_interrupted()) return RUN_INTERRUPTED;
     bind_wait_end_troubled(W);
     find_lost_errors(L, W);
-    find_lost_permits(L, W);
+    bind_find_lost_permits(L, W);
     if (W->failed || bind_fiber_at(W, main)->state == BIND_FAILED)
       return RUN_FAILED;
     if (W->alive == 0) return RUN_OVER;
@@ -308,7 +309,7 @@ int weir_lua_step(lua_State *L, uint64_t now, int budget) {
   W->stepping = true;
   resumed = frame(L, W, budget);
   if (resumed < 0 || !W->failed) return resumed;
-  push_failure(L, W);
+  bind_push_failure(L, W);
   return -1;
 }
 

@@ -91,7 +91,7 @@ static void seed(weir_lua *W) {
 
 static weir_lua *make_runtime(lua_State *L) {
   weir_lua *W = lua_newuserdatauv(L, sizeof *W, 0);
-  *W = (weir_lua){ .pid = (long)getpid() };
+  *W = (weir_lua){ .pid = (long)getpid(), .outcome = WEIR_DONE };
   W->home.W = W;
   weir_slab_init(&W->fibers, &weir_memory_default, NULL, NULL,
                  sizeof(bind_fiber));

@@ -109,10 +109,13 @@ typedef struct weir_policy_half {
   const weir_policy_decision *(*decision)(weir_policy_call *call);
 
   /* The request is over: a handler in req:proceed() goes on with the result; of
-  ** one that waits, or with result NULL, the coroutine is closed. Then whoever
-  ** can now go is ready: next() and step() are worth a look. */
+  ** one that waits, or with result NULL, the coroutine is closed. */
   void (*end)(weir_policy_call *call, const weir_policy_result *result,
               uint64_t now);
+
+  /* Whether step() has something to do at once: to be asked after begin() and
+  ** end(), which may make others ready. */
+  bool (*pending)(weir_policy *policy);
 
   /* Resumes whose wait is over; answers when to call it again at the latest
   ** (ns), or WEIR_NEVER. */

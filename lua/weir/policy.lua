@@ -70,11 +70,14 @@ end
 
 local HERE = debug.getinfo(1, "S").short_src
 
--- A message, and the part of the traceback that is the policy's own.
-local function trace(err)
+--- A message, and the part of the traceback that is the policy's own.
+-- @param err what was raised
+-- @treturn string
+function policy.trace(err)
   local text = debug.traceback(describe(err), 2)
   local ours = text:find("\n\t" .. HERE .. ":", 1, true) or 0
-  return (text:sub(1, ours - 1):gsub("\n\t%[C%]: in function 'xpcall'$", ""))
+  return (text:sub(1, ours - 1):gsub("\n\t%[C%]: in function 'xpcall'$", "")
+    :gsub("\n\t%[C%]: in %?$", ""))
 end
 
 -- What calls before all else name the file themselves: `error(text, 0)`.
@@ -142,7 +145,7 @@ function policy.load(file, options)
   local before = set_of(weir.limiters())
   local chunk, err = sandbox.read(file, sandbox.environment(options))
   if not chunk then return nil, with_file(file, err) end
-  local ok, handlers = xpcall(run, trace, chunk)
+  local ok, handlers = xpcall(run, policy.trace, chunk)
   if not ok then
     local message, stack = handlers:match "^(.-)(\nstack traceback:.*)$"
     return nil, with_file(file, message or handlers), stack
@@ -165,8 +168,15 @@ local function wrong(what)
       what)
 end
 
--- What becomes of a request whose handler has returned.
-local function conclude(req, ok, first, err)
+--- What becomes of a request whose handler has returned: for hosts that call it
+-- themselves, as @{serve} does.
+-- @tparam ?table req
+-- @tparam boolean ok whether it returned, or raised
+-- @param first what it returned, or what @{trace} made of its error
+-- @param err what else it returned
+-- @treturn string as @{serve}
+-- @return see there
+function policy.conclude(req, ok, first, err)
   local answer = request.answer(req)
   if answer then return "answer", answer, not ok and first or nil end
   if not ok then return "fail", first end
@@ -189,7 +199,7 @@ end
 -- - "fail", the handler has an error; and a message with a traceback
 -- @return see there
 function policy.serve(handler, req)
-  return conclude(req, xpcall(handler, trace, req))
+  return policy.conclude(req, xpcall(handler, policy.trace, req))
 end
 
 --- The HTTP status that tells of a limiter's refusal.

@@ -137,6 +137,10 @@ function methods:proceed()
   return state.proceed and state.proceed(self) or { status = 200, bytes = 0 }
 end
 
+-- What says where a response ends is not a script's to say.
+local FRAMING = { connection = true, ["content-length"] = true,
+                  ["transfer-encoding"] = true }
+
 --- Raises unless it can be a field of a response.
 -- @tparam string who is called
 -- @param name
@@ -146,6 +150,8 @@ function request.check_field(who, name, value, level)
   if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then
     error(("%s: %s is no name of a header"):format(who, type(name) == "string"
       and ("%q"):format(name) or tostring(name)), level)
+  elseif FRAMING[name:lower()] then
+    error(("%s: %s is the server's own to say"):format(who, name), level)
   end
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
@@ -165,7 +171,11 @@ local function check_status(status)
     .. tostring(status), 4)
 end
 
-local function check_answer(status, headers, body)
+--- Raises unless it can be an answer, at the line that called the caller.
+-- @param status
+-- @param headers
+-- @param body
+function request.check_answer(status, headers, body)
   check_status(status)
   if headers ~= nil and type(headers) ~= "table" then
     error("req:refuse: the headers must be a table, got " .. type(headers), 3)
@@ -186,7 +196,7 @@ end
 -- @treturn table what was decided
 function methods:refuse(status, headers, body)
   local state = rawget(self, STATE)
-  check_answer(status, headers, body)
+  request.check_answer(status, headers, body)
   if state.proceeded then
     error("req:refuse: the request has proceeded already", 2)
   end

@@ -1,0 +1,67 @@
+/*
+** budget.c - how much memory a script may have, and how long it may run.
+**
+** A count hook looks every thousand instructions. Once the share is used up it
+** looks at each one, so that no pcall of the script's goes on for long: what is
+** behind it is stopped as well. Coroutines that a script makes inherit the hook
+** and draw on the same share.
+*/
+#include "half.h"
+
+enum { STEP = 1000 }; /* instructions between two looks */
+
+void *half_allocate(void *data, void *block, size_t before, size_t size) {
+  weir_policy *policy = data;
+  size_t had = block ? before : 0;
+  void *got;
+  if (!size) {
+    free(block);
+    policy->used -= had;
+    return NULL;
+  }
+  if (policy->limited && size > had && policy->limit &&
+      policy->used - had + size > policy->limit) {
+    policy->starved = true;
+    return NULL;
+  }
+  got = realloc(block, size);
+  if (got) policy->used = policy->used - had + size;
+  return got;
+}
+
+static void look(lua_State *L, lua_Debug *frame) {
+  weir_policy *policy = half_owner_of(L)->policy;
+  (void)frame;
+  if (!policy->exhausted && policy->left > 0) {
+    policy->left--;
+    if (lua_gethookcount(L) != STEP) lua_sethook(L, look, LUA_MASKCOUNT, STEP);
+    return;
+  }
+  policy->exhausted = true;
+  lua_sethook(L, look, LUA_MASKCOUNT, 1);
+  luaL_error(L,
+             "more than %d thousand instructions without a wait: an endless "
+             "loop? (weir_budget)",
+             (int)policy->budget);
+}
+
+void half_budget_begin(weir_policy *policy, lua_State *co) {
+  policy->left = policy->budget;
+  policy->exhausted = false;
+  policy->starved = false;
+  policy->limited = true;
+  if (policy->budget) lua_sethook(co, look, LUA_MASKCOUNT, STEP);
+}
+
+void half_budget_end(weir_policy *policy, lua_State *co) {
+  policy->limited = false;
+  if (policy->budget) lua_sethook(co, NULL, 0, 0);
+}
+
+const char *half_push_error(lua_State *L, const weir_policy *policy,
+                            const char *message) {
+  if (!policy->starved || !strstr(message, "not enough memory"))
+    return lua_pushstring(L, message);
+  return lua_pushfstring(L, "%s: the script may have %I KB (weir_memory)",
+                         message, (lua_Integer)(policy->limit / 1024));
+}

@@ -1,0 +1,129 @@
+/*
+** decide.c - what a handler has decided, as the module is told. What is told is
+** copied to the request's pool.
+*/
+#include "half.h"
+
+static void settle(weir_policy_call *call, weir_policy_step step) {
+  call->step = step;
+  call->settled = true;
+  half_note_waited(call);
+}
+
+void half_note_waited(weir_policy_call *call) {
+  if (call->waits)
+    call->decision.waited_ns = call->owner.policy->W->now - call->since;
+}
+
+ngx_str_t half_copy(ngx_pool_t *pool, lua_State *L, int index) {
+  ngx_str_t copy = ngx_null_string;
+  size_t size;
+  const char *text =
+      lua_isstring(L, index) ? lua_tolstring(L, index, &size) : NULL;
+  u_char *data = text ? ngx_pnalloc(pool, size + 1) : NULL;
+  if (!data) return copy;
+  ngx_memcpy(data, text, size);
+  data[size] = '\0';
+  copy.data = data;
+  copy.len = size;
+  return copy;
+}
+
+void half_decide_failed(weir_policy_call *call, const char *why) {
+  size_t size = ngx_strlen(why) + 1;
+  char *copy = ngx_pnalloc(call->r->pool, size);
+  if (copy) ngx_memcpy(copy, why, size);
+  call->decision.why = copy ? copy : "not enough memory";
+  settle(call, WEIR_POLICY_FAILS);
+}
+
+/* --- fields of the response ----------------------------------------------- */
+
+static ngx_uint_t count_of(lua_State *L, int table) {
+  ngx_uint_t count = 0;
+  lua_pushnil(L);
+  for (; lua_next(L, table); lua_pop(L, 1)) count++;
+  return count;
+}
+
+/* Takes the fields of the table on top (popped). A key that was a number in
+** another form would confuse next. */
+static void take_fields(lua_State *L, weir_policy_call *call) {
+  int table = lua_gettop(L);
+  ngx_pool_t *pool = call->r->pool;
+  ngx_uint_t count = count_of(L, table);
+  weir_policy_field *fields = ngx_palloc(pool, count * sizeof *fields);
+  call->decision.fields = fields;
+  lua_pushnil(L);
+  while (fields && lua_next(L, table)) {
+    if (lua_type(L, -2) == LUA_TSTRING) {
+      fields->name = half_copy(pool, L, -2);
+      fields->value = half_copy(pool, L, -1);
+      if (fields->name.data && fields->value.data) fields++;
+    }
+    lua_pop(L, 1);
+  }
+  lua_settop(L, table - 1);
+  call->decision.fields_count =
+      fields ? (ngx_uint_t)(fields - call->decision.fields) : 0;
+}
+
+/* --- refusals ------------------------------------------------------------- */
+
+static weir_verdict verdict_of(lua_State *L, int refusal) {
+  int verdict = WEIR_VERDICTS;
+  lua_getfield(L, refusal, "code");
+  for (int v = 0; lua_isstring(L, -1) && v < WEIR_VERDICTS; v++)
+    if (!strcmp(lua_tostring(L, -1), weir_verdict_name(v))) verdict = v;
+  lua_pop(L, 1);
+  return verdict == WEIR_VERDICTS ? WEIR_CANCELED : (weir_verdict)verdict;
+}
+
+/* A field as text; data NULL: it has none. */
+static ngx_str_t text_of(lua_State *L, weir_policy_call *call, int refusal,
+                         const char *name) {
+  ngx_str_t text;
+  lua_getfield(L, refusal, name);
+  text = half_copy(call->r->pool, L, -1);
+  lua_pop(L, 1);
+  return text;
+}
+
+/* The refusal of a limiter is on top. */
+static void decide_refusal(lua_State *L, weir_policy_call *call) {
+  weir_policy_decision *decision = &call->decision;
+  int refusal = lua_gettop(L);
+  decision->verdict = verdict_of(L, refusal);
+  decision->limiter = text_of(L, call, refusal, "limiter");
+  decision->key = text_of(L, call, refusal, "key");
+  decision->keyed = decision->key.data != NULL;
+  luaL_tolstring(L, refusal, NULL);
+  decision->message = half_copy(call->r->pool, L, -1);
+  lua_getfield(L, refusal, "headers");
+  lua_pushvalue(L, refusal);
+  lua_call(L, 1, 1);
+  if (lua_istable(L, -1)) take_fields(L, call);
+  settle(call, WEIR_POLICY_REFUSES);
+}
+
+/* (req, status, headers, body) */
+void half_decide_answer(lua_State *L, weir_policy_call *call) {
+  weir_policy_decision *decision = &call->decision;
+  lua_settop(L, 4);
+  decision->verdict = WEIR_ADMITTED;
+  decision->status = (ngx_uint_t)lua_tointeger(L, 2);
+  decision->body = half_copy(call->r->pool, L, 4);
+  lua_pushvalue(L, 3);
+  if (lua_istable(L, -1)) take_fields(L, call);
+  settle(call, WEIR_POLICY_REFUSES);
+}
+
+void half_decide(lua_State *L, weir_policy_call *call) {
+  const char *kind = lua_tostring(L, -2);
+  if (!strcmp(kind, "pass"))
+    settle(call, WEIR_POLICY_PASSES);
+  else if (!strcmp(kind, "refuse"))
+    decide_refusal(L, call);
+  else
+    half_decide_failed(call, lua_tostring(L, -1));
+}

@@ -1,0 +1,131 @@
+/*
+** half.c - the table that the module finds in this object: what policy.h says,
+** by the other files.
+*/
+#include "half.h"
+
+enum { RESUMES_PER_STEP = 256 }; /* then nginx looks at its descriptors */
+
+static weir_policy *load(const weir_policy_options *options, char *why) {
+  if (!options->trial) half_install_filter();
+  return half_state_new(options, why);
+}
+
+static int find(weir_policy *policy, const char *name) {
+  lua_State *L = policy->L;
+  int number = -1;
+  lua_pushstring(L, name);
+  if (lua_rawget(L, HALF_HANDLERS) == LUA_TNUMBER)
+    number = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return number;
+}
+
+/* The list keeps it. */
+static const char *warning(weir_policy *policy, ngx_uint_t i) {
+  lua_State *L = policy->L;
+  const char *text;
+  lua_rawgeti(L, HALF_WARNINGS, (lua_Integer)i + 1);
+  text = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return text;
+}
+
+static weir_policy_step begin(weir_policy *policy, int handler,
+                              ngx_http_request_t *r, uint64_t now,
+                              weir_policy_call **out) {
+  weir_policy_call *call = ngx_pcalloc(r->pool, sizeof *call);
+  *out = call;
+  if (!call) return WEIR_POLICY_FAILS;
+  call->owner = (half_owner){ policy, call };
+  call->r = r;
+  policy->W->now = now;
+  half_begin(call, handler);
+  return half_step_of(call);
+}
+
+static const weir_policy_decision *decision(weir_policy_call *call) {
+  return &call->decision;
+}
+
+static void end(weir_policy_call *call, const weir_policy_result *result,
+                uint64_t now) {
+  call->owner.policy->W->now = now;
+  half_end(call, result);
+}
+
+static bool pending(weir_policy *policy) {
+  return policy->W->run_first || bind_pending(policy->W);
+}
+
+/* Queues a call that has decided for next(). */
+static void queue(weir_policy *policy, weir_policy_call *call) {
+  if (!call->waits || half_step_of(call) == WEIR_POLICY_WAITS) return;
+  call->waits = false;
+  call->queued = true;
+  ngx_queue_insert_tail(&policy->decided, &call->link);
+}
+
+static bool resume_next(weir_policy *policy) {
+  weir_lua *W = policy->W;
+  weir_policy_call *call;
+  bind_collect(W, true);
+  if (!W->run_first) return false;
+  call = half_owner_of(bind_fiber_at(W, W->run_first)->co)->call;
+  half_resume(policy, W->run_first);
+  if (call) queue(policy, call);
+  return true;
+}
+
+static uint64_t step(weir_policy *policy, uint64_t now) {
+  weir_lua *W = policy->W;
+  int resumed = 0;
+  W->now = now;
+  bind_advance(W);
+  bind_wait_end_troubled(W);
+  W->stepping = true;
+  while (resumed < RESUMES_PER_STEP && resume_next(policy)) resumed++;
+  bind_run_queue_end_frame(W);
+  W->stepping = false;
+  W->stirred |= resumed > 0;
+  bind_find_lost_permits(policy->L, W);
+  return pending(policy) ? now : bind_next_deadline(W);
+}
+
+static bool next(weir_policy *policy, ngx_http_request_t **r,
+                 weir_policy_step *out) {
+  weir_policy_call *call;
+  if (ngx_queue_empty(&policy->decided)) return false;
+  call =
+      ngx_queue_data(ngx_queue_head(&policy->decided), weir_policy_call, link);
+  ngx_queue_remove(&call->link);
+  call->queued = false;
+  *r = call->r;
+  *out = half_step_of(call);
+  return true;
+}
+
+static int fds(weir_policy *policy, int *out, int max) {
+  int count = 0;
+  for (const bind_space *space = policy->W->opened; space; space = space->next)
+    if (space->port && weir_fd(space->port) >= 0 && count < max)
+      out[count++] = weir_fd(space->port);
+  return count;
+}
+
+extern const weir_policy_half weir_policy_half_table __asm__("weir_policy_half")
+    __attribute__((visibility("default")));
+
+const weir_policy_half weir_policy_half_table = { .version =
+                                                      WEIR_POLICY_VERSION,
+                                                  .load = load,
+                                                  .unload = half_state_free,
+                                                  .find = find,
+                                                  .warning = warning,
+                                                  .begin = begin,
+                                                  .decision = decision,
+                                                  .end = end,
+                                                  .pending = pending,
+                                                  .step = step,
+                                                  .next = next,
+                                                  .fds = fds };

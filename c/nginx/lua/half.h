@@ -1,0 +1,219 @@
+/*
+** half.h - what the files of the Lua half of the nginx module share.
+**
+** ROOMS
+**   half.c      the table that the module finds: policies, their descriptors
+**   state.c     a policy's Lua state: its memory, its modules, its script
+**   call.c      calls: a coroutine for each request, from begin to end
+**   budget.c    how long Lua may run
+**   request.c   req: a request's fields
+**   look.c      req.headers, req.var and the other tables that are read
+**   decide.c    what a handler has decided, as the module is told
+**   response.c  what a script sets of the response
+**
+** LIMITS
+**   Memory and instructions are counted while a script runs, not while this
+**   half works for it: what is due to a script that has used up its share, as a
+**   traceback, is still there.
+*/
+#ifndef WEIR_NGINX_HALF_H
+#define WEIR_NGINX_HALF_H
+
+#include "../policy.h"
+
+#include "../../bind/bind.h"
+
+/* Whose a coroutine is: every Lua thread has the address of one of these in its
+** extra space. Those that a script makes have that of the policy. */
+typedef struct half_owner {
+  weir_policy *policy;
+  weir_policy_call *call; /* NULL: nobody's */
+} half_owner;
+
+/* Where things lie on the main thread's stack, and what they are. */
+typedef enum half_slot {
+  HALF_BEGIN = 1, /* the function that makes a call's coroutine */
+  HALF_HANDLERS,  /* [number] = function, [name] = number */
+  HALF_WARNINGS,  /* a list of sentences */
+  HALF_THREADS,   /* [1..idle]: coroutines that can be used again */
+  HALF_FIXED = HALF_THREADS
+} half_slot;
+
+/* What leads from a req to its call. */
+typedef struct half_ref {
+  weir_record record;
+  weir_policy_call *call;
+} half_ref;
+
+struct weir_policy {
+  half_owner nobody;
+  lua_State *L; /* the main thread */
+  weir_lua *W;
+  size_t used, limit;    /* bytes; limit 0: as many as it likes */
+  bool limited;          /* a script runs: the limit of memory counts */
+  bool starved;          /* it was refused some */
+  bool exhausted;        /* its instructions are used up */
+  uint32_t budget, left; /* thousands of instructions; budget 0: any */
+  int idle;              /* coroutines that can be used again */
+  lua_CFunction yield;   /* coroutine.yield */
+  ngx_queue_t decided;   /* calls that the module has to be told of */
+  weir_slab calls;       /* of half_ref: the calls that last */
+};
+
+typedef enum half_state {
+  HALF_RUNS,     /* its handler has not decided */
+  HALF_PROCEEDS, /* it waits in req:proceed() */
+  HALF_RETURNED  /* its coroutine is no more */
+} half_state;
+
+struct weir_policy_call {
+  half_owner owner;
+  ngx_queue_t link; /* in `decided`, if it is queued */
+  ngx_http_request_t *r;
+  lua_State *co;  /* NULL: it has returned, or was closed */
+  uint32_t fiber; /* of co */
+  half_state state;
+  bool waits;         /* the module was told that it waits */
+  bool queued;        /* it is in `decided` */
+  bool settled;       /* `step` and `decision` say what was decided */
+  bool over;          /* the request is */
+  weir_ticket ticket; /* PROCEEDS: what it waits for */
+  uint64_t handle;    /* by which its req finds it */
+  uint64_t since;     /* ns, when it began */
+  uint64_t longest;   /* ns, its longest wait for a limiter */
+  weir_policy_step step;
+  weir_policy_decision decision;
+  const weir_policy_result *result; /* while it is handed on */
+};
+
+static inline half_owner *half_owner_of(lua_State *L) {
+  return *(half_owner **)lua_getextraspace(L);
+}
+
+static inline void half_own(lua_State *L, half_owner *owner) {
+  *(half_owner **)lua_getextraspace(L) = owner;
+}
+
+/* --- state.c -------------------------------------------------------------- */
+
+/* A policy with its script loaded; NULL: `why`. */
+weir_policy *half_state_new(const weir_policy_options *options, char *why);
+void half_state_free(weir_policy *policy);
+
+/* --- call.c --------------------------------------------------------------- */
+
+enum { HALF_IDLE_MAX = 1024 }; /* coroutines that are kept to be used again */
+
+/* Pushes the function of HALF_BEGIN; stack indices of weir.policy, of the
+** handlers and of the idle coroutines. */
+void half_push_call_new(lua_State *L, int module, int handlers, int threads);
+
+/* Runs a handler until it decides or waits. */
+void half_begin(weir_policy_call *call, int handler);
+
+/* The request is over. */
+void half_end(weir_policy_call *call, const weir_policy_result *result);
+
+/* Resumes a fiber that may go on, and sees what has become of it. */
+void half_resume(weir_policy *policy, uint32_t fiber);
+
+/* What a call has come to. */
+weir_policy_step half_step_of(const weir_policy_call *call);
+
+/* req:proceed() */
+int half_proceed(lua_State *L);
+
+/* --- budget.c ------------------------------------------------------------- */
+
+void *half_allocate(void *data, void *block, size_t before, size_t size);
+
+/* Gives a coroutine that is about to run its share of instructions. */
+void half_budget_begin(weir_policy *policy, lua_State *co);
+
+/* From here on it is this half that runs. */
+void half_budget_end(weir_policy *policy, lua_State *co);
+
+/* Pushes what an error says, with the directive that helps if memory was the
+** reason. */
+const char *half_push_error(lua_State *L, const weir_policy *policy,
+                            const char *message);
+
+/* --- request.c ------------------------------------------------------------ */
+
+/* Pushes the metatable of req. */
+void half_push_request_metatable(lua_State *L);
+
+/* Pushes req of a call; `metatable`: stack index. */
+void half_push_request(lua_State *L, const weir_policy_call *call,
+                       int metatable);
+
+/* Lets req find the call from here on, and no longer. Raises. */
+void half_link_request(lua_State *L, weir_policy_call *call);
+void half_unlink_request(weir_policy_call *call);
+
+/* The call of the req at `index`. Raises where its request is over, but with
+** `after` not while its handler goes on behind req:proceed(). */
+weir_policy_call *half_check_request(lua_State *L, int index, bool after);
+
+static inline void half_push_str(lua_State *L, const ngx_str_t *text) {
+  lua_pushlstring(L, (const char *)text->data, text->len);
+}
+
+/* --- look.c --------------------------------------------------------------- */
+
+/* The tables in which to look; req is at index 1. */
+void half_push_headers(lua_State *L);
+void half_push_variables(lua_State *L);
+void half_push_ssl(lua_State *L, ngx_http_request_t *r);
+
+/* Makes their types. */
+void half_open_looks(lua_State *L);
+
+/* Pushes a variable of nginx's, in lower case; nil: it has no value. */
+int half_push_variable(lua_State *L, ngx_http_request_t *r, const char *name,
+                       size_t size);
+
+/* Pushes a field of the request by its name in lower case, or nil. */
+int half_push_header(lua_State *L, ngx_http_request_t *r, const char *name,
+                     size_t size);
+
+/* --- decide.c ------------------------------------------------------------- */
+
+/* Notes what a handler has come to: `kind` and its value, as weir.policy's
+** conclude answers, are on top of L. */
+void half_decide(lua_State *L, weir_policy_call *call);
+
+/* Notes that it failed. */
+void half_decide_failed(weir_policy_call *call, const char *why);
+
+/* Notes that it is refused by the script: (req, status, headers, body). */
+void half_decide_answer(lua_State *L, weir_policy_call *call);
+
+/* Notes how long it has waited until now. */
+void half_note_waited(weir_policy_call *call);
+
+/* A copy of the text at `index` that lives as long as the request, with a NUL
+** behind it; "" if it is none, or if there is no memory. */
+ngx_str_t half_copy(ngx_pool_t *pool, lua_State *L, int index);
+
+/* --- response.c ----------------------------------------------------------- */
+
+#define HALF_ANSWERED "weir.answered" /* registry key of what refuse answers */
+
+int half_refuse(lua_State *L);     /* req:refuse(status, headers, body) */
+int half_set_header(lua_State *L); /* req:set_header(name, value) */
+
+/* Fields of a response are set by a filter of nginx's, in a worker. */
+void half_install_filter(void);
+
+/* --- the scripts that are built in ---------------------------------------- */
+
+typedef struct half_file {
+  const char *name; /* "weir.stack"; NULL ends the list */
+  const unsigned char *text;
+  size_t size;
+} half_file;
+
+extern const half_file half_files[];
+
+#endif
