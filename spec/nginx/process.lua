@@ -101,6 +101,16 @@ function process:tell(what)
   return text
 end
 
+--- Waits until the origin serves so many; raises if it does not come to it.
+function process:serves(n)
+  local got
+  if process.eventually(function()
+    got = self:tell("stats").serving
+    return got == n
+  end, 20) then return true end
+  error(("the origin should serve %d, it serves %d"):format(n, got), 2)
+end
+
 --- Starts an open-loop load; its `result` is what it writes at its end.
 function process.load(args) return process.start_lua("load", args) end
 
