@@ -75,7 +75,8 @@ local function come(client, rate, start)
   while true do
     due = due + gap(rate)
     if due - start >= options.seconds then return end
-    if due > weir.now() then weir.sleep(due - weir.now()) end
+    local left = due - weir.now()
+    if left > 0 then weir.sleep(left) end
     weir.spawn(request, due, client)
   end
 end

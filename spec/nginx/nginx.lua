@@ -92,7 +92,7 @@ env ASAN_OPTIONS;
 {main}
 events { worker_connections 4096; {events} }
 http {
-  access_log {dir}/access.log;
+  {access}
   client_body_temp_path {dir}/body;
   proxy_temp_path {dir}/proxy;
   fastcgi_temp_path {dir}/fastcgi;
@@ -139,6 +139,8 @@ function nginx:text(spec)
   local values = {
     dir = self.dir, root = ROOT, port = self.port, port2 = self.port2,
     modules = load_lines(spec), user = user_line(spec),
+    access = (spec.http or ""):find "access_log" and ""
+      or "access_log {dir}/access.log;",
     level = spec.level or "info", workers = spec.workers or 2,
     origin = spec.origin or 9, kept = spec.kept or 64,
     daemon = spec.daemon and "on" or "off", events = spec.events or "",
@@ -147,7 +149,7 @@ function nginx:text(spec)
   local function fill(text)
     return (text:gsub("{(%w+)}", function(name) return values[name] end))
   end
-  for _, name in ipairs { "main", "http", "server" } do
+  for _, name in ipairs { "main", "http", "server", "access" } do
     values[name] = fill(values[name])
   end
   return fill(spec.config or CONFIG)
@@ -484,6 +486,18 @@ end
 --- The lines of the access log: written when a request is over.
 function nginx:accesses(pattern)
   return self:log(pattern or ".", "access.log")
+end
+
+--- Waits until the access log has so many lines that match: they are written
+-- after the response. Raises if it does not come to it.
+function nginx:logged(pattern, count)
+  local got
+  if process.eventually(function()
+    got = #self:accesses(pattern)
+    return got >= count
+  end) and got == count then return true end
+  error(("expected %d lines with '%s', got %d:\n%s"):format(count, pattern, got,
+    self:log(nil, "access.log")), 2)
 end
 
 return nginx

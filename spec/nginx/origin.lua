@@ -81,7 +81,7 @@ local function take(client, request, seconds)
       if err == "closed" then return false end
       if byte then
         request.early = byte
-        weir.sleep(math.max(0, due - weir.now()))
+        weir.sleep(math.max(0, due - weir.now())) -- it stays
         return true
       end
     end

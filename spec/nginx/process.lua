@@ -118,6 +118,7 @@ function process:result()
   local text = self.pipe:read "a"
   self.pipe:close()
   self.pipe = nil
+  assert(text ~= "", "the load wrote nothing")
   return assert(load("return " .. text))()
 end
 

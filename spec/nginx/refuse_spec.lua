@@ -1,0 +1,212 @@
+--- What a refused request is told, and what the logs say.
+
+local nginx = require "spec.nginx.nginx"
+local process = require "spec.nginx.process"
+
+local with = nginx.with
+local LOG = "log_format weir '$status v=$weir_verdict l=$weir_limiter "
+  .. "w=$weir_wait k=$weir_key $uri'; access_log {dir}/access.log weir;"
+
+local function rated(server, more)
+  return { http = [[
+      weir_limit client key=$arg_user rate=2/m burst=2 queue=0;
+      weir_limit all concurrent=1 queue=0;
+    ]] .. LOG .. (more or ""), server = server }
+end
+
+local LOCATIONS = [[
+  location /client { weir client; proxy_pass http://origin; }
+  location /all { weir all; proxy_pass http://origin; }
+]]
+
+-- Uses up what the client ann has.
+local function exhaust(server)
+  for _ = 1, 2 do
+    assert.equal(200, server:get("/client?user=ann").status)
+  end
+end
+
+nginx.describe(_ENV, "a refusal", function()
+  it("is 429 of a keyed limiter, 503 of another", with(rated(LOCATIONS),
+    function(server, origin)
+      exhaust(server)
+      assert.equal(429, server:get("/client?user=ann").status)
+      local held <close> = server:ask "/all?hold"
+      origin:serves(1)
+      assert.equal(503, server:get("/all").status)
+      assert.equal(200, server:get("/client?user=bob").status)
+      origin:tell "free"
+      assert.equal(200, held:status())
+    end))
+
+  it("says when to come again, and of which policy", with(rated(LOCATIONS),
+    function(server)
+      exhaust(server)
+      local fields = server:get("/client?user=ann").fields
+      local seconds = tonumber(fields["retry-after"])
+      assert.is_true(seconds >= 28 and seconds <= 31, fields["retry-after"])
+      assert.matches('^"client";q=2;w=60', fields["ratelimit-policy"])
+      assert.matches('^"client";r=0;t=%d+', fields["ratelimit"])
+      assert.is_nil(server:get("/client?user=bob").fields["retry-after"])
+    end))
+
+  it("has the status that weir_refuse_status says", with(rated(
+    "weir_refuse_status 444;" .. [[
+      location /client { weir client; weir_refuse_status 509;
+                         proxy_pass http://origin; }
+      location /cut { weir client; proxy_pass http://origin; }
+    ]]), function(server)
+      exhaust(server)
+      assert.equal(509, server:get("/client?user=ann").status)
+      local one <close> = server:ask "/cut?user=ann"
+      assert.equal("closed", one:status()) -- nginx's 444
+    end))
+
+  it("goes through error_page, with its fields, and is not asked again",
+    with(rated([[
+      error_page 429 /busy;
+      error_page 503 @sorry;
+      location = /busy { weir client; return 200 "busy\n"; }
+      location /client { weir client; proxy_pass http://origin; }
+      location /all { weir all; proxy_pass http://origin; }
+      location @sorry { weir all; proxy_pass http://origin; }
+    ]]), function(server, origin)
+      exhaust(server)
+      local answer = server:get "/client?user=ann"
+      assert.same({ 429, "busy\n" }, { answer.status, answer.body })
+      assert.is_truthy(answer.fields["retry-after"])
+      local held <close> = server:ask "/all?hold"
+      origin:serves(1)
+      answer = server:get "/all"
+      assert.same({ 503, "served\n" }, { answer.status, answer.body })
+      origin:tell "free"
+      assert.equal(200, held:status())
+      server:logged("^429 v=full l=client w=0.000 k=ann /busy$", 1)
+      server:has(0)
+    end))
+
+  it("may change its status by error_page =", with(rated([[
+      error_page 429 =200 /instead;
+      location = /instead { return 200 "instead\n"; }
+      location /client { weir client; proxy_pass http://origin; }
+    ]]), function(server)
+      exhaust(server)
+      local answer = server:get "/client?user=ann"
+      assert.same({ 200, "instead\n" }, { answer.status, answer.body })
+    end))
+
+  it("reads and forgets the body of what it refuses", with(rated(LOCATIONS),
+    function(server)
+      exhaust(server)
+      local one <close> = server:open()
+      for _ = 1, 3 do
+        one:ask("/client?user=ann", { method = "POST",
+                                      body = ("x"):rep(100000) })
+        assert.equal(429, one:status())
+      end
+    end))
+end)
+
+nginx.describe(_ENV, "the variables", function()
+  it("say the verdict, the limiter, the key and the wait", with({
+    http = "weir_limit gate key=$arg_k concurrent=1 timeout=300ms;" .. LOG,
+    server = [[
+      location / { weir gate; proxy_pass http://origin; }
+      location /free { proxy_pass http://origin; }
+      location /told { weir gate; add_header X-Weir
+        "$weir_verdict $weir_limiter $weir_key $weir_wait" always;
+        proxy_pass http://origin; }
+    ]] }, function(server, origin)
+      server:get "/free"
+      server:logged("^200 v=%- l=%- w=%- k=%- /free$", 1)
+      assert.equal("admitted gate a%20b 0.000",
+                   server:get("/told?k=a%20b").fields["x-weir"])
+      local held <close> = server:ask "/held?hold&k=x"
+      origin:serves(1)
+      assert.equal(429, server:get("/late?k=x").status)
+      server:logged("^429 v=timeout l=gate w=0.3%d%d k=x /late$", 1)
+      local gone = server:ask "/gone?k=x"
+      server:has(2)
+      gone:close()
+      server:logged("^499 v=canceled l=gate w=%d.%d%d%d k=x /gone$", 1)
+      local waits <close> = server:ask "/waits?k=x"
+      server:has(2)
+      origin:tell "free"
+      assert.same({ 200, 200 }, { held:status(), waits:status() })
+      server:logged("^200 v=admitted l=gate w=0.%d%d%d k=x /waits$", 1)
+      server:logged("^200 v=admitted l=gate w=0.000 k=x /held$", 1)
+    end))
+end)
+
+nginx.describe(_ENV, "the log", function()
+  local function noisy(more)
+    return { http = "weir_limit gate key=$arg_k rate=1/h queue=0;" .. LOG,
+             workers = 1,
+             server = more .. "location / { weir gate; "
+               .. "proxy_pass http://origin; }" }
+  end
+
+  it("has a line for a refusal", with(noisy "", function(server)
+    server:get "/?k=ann"
+    server:get "/?k=ann"
+    local lines = server:log "weir: gate refused: full after 0.000 s"
+    assert.equal(1, #lines)
+    assert.matches('%[error%].*, key "ann".*client: 127.0.0.1.*GET /%?k=ann',
+                   lines[1])
+  end))
+
+  it("at the level that weir_log_level says", with(noisy
+    "weir_log_level notice;", function(server)
+      server:get "/?k=ann"
+      server:get "/?k=ann"
+      assert.equal(1, #server:log "%[notice%].*weir: gate refused")
+    end))
+
+  it("and no more than some in a second, with the rest counted",
+    with(noisy "", function(server)
+      local load = process.load({ port = server.port, path = "/?k=ann",
+        clients = "all:200", seconds = 3 }):result()
+      local refused, told, more = load.status[429], 0, 0
+      assert.is_true(refused > 300, refused)
+      for _, line in ipairs(server:log "weir: gate refused") do
+        told = told + 1
+        more = more + tonumber(line:match "(%d+) more not logged" or 0)
+      end
+      assert.is_true(told >= 10 and told <= 60, told)
+      assert.is_true(told + more <= refused and more > refused / 2)
+    end))
+
+  it("cannot be broken by what clients send", with(noisy "", function(server)
+    for _ = 1, 2 do
+      server:get "/?k=%0a%1b[31m\x01\x7f\xff\"quoted\""
+    end
+    for line in server:log():gmatch "[^\n]+" do
+      assert.is_truthy(line:find "^%d%d%d%d/%d%d/%d%d ", line)
+    end
+  end))
+end)
+
+nginx.describe(_ENV, "weir_dry_run", function()
+  it("lets everybody pass, and tells what would have been", with({
+    http = "weir_limit gate concurrent=1 queue=0;"
+      .. "weir_limit door concurrent=1 timeout=60s; weir_dry_run on;" .. LOG,
+    server = [[
+      location / { weir gate; proxy_pass http://origin; }
+      location /door { weir door; proxy_pass http://origin; }
+      location /real { weir_dry_run off; weir gate; proxy_pass http://origin; }
+    ]] }, function(server, origin)
+      local held <close> = server:ask "/?hold"
+      local other <close> = server:ask "/door?hold"
+      origin:serves(2)
+      assert.equal(200, server:get("/").status)
+      assert.equal(200, server:get("/door").status)
+      server:logged("^200 v=full l=gate ", 1)
+      server:logged("^200 v=waiting l=door ", 1)
+      assert.equal(1, #server:log "weir: gate would refuse: full")
+      assert.equal(1, #server:log "weir: door would make wait")
+      assert.equal(503, server:get("/real").status)
+      origin:tell "free"
+      assert.same({ 200, 200 }, { held:status(), other:status() })
+      server:has(0)
+    end))
+end)
