@@ -133,6 +133,7 @@ end
 --    before, after                modules to load before weir's, and after it
 --    origin                       the port of the backend
 --    kept (64)                    connections to it that are kept
+--    own_dir = false              spaces lie where they lie usually
 --    daemon                       becomes one: only such can be upgraded
 -- In all of them {dir}, {port} and so on are filled in; {root} is ours.
 function nginx:text(spec)
@@ -192,7 +193,8 @@ function nginx:words(...)
 end
 
 function nginx:env()
-  return { WEIR_DIR = self.spaces, LD_PRELOAD = nginx.preload,
+  return { WEIR_DIR = self.spec.own_dir ~= false and self.spaces or nil,
+           LD_PRELOAD = nginx.preload,
            ASAN_OPTIONS = nginx.preload and ("detect_leaks=0:log_path=%s/asan")
              :format(self.dir) }
 end
