@@ -270,7 +270,7 @@ function nginx:workers(old, master)
   local list = {}
   for _, child in ipairs(process.children(master or self:master())) do
     local leaving = child.line:find "is shutting down" ~= nil
-    if child.line:find "worker process" and leaving == (old or false) then
+    if child.line:find "worker process" and leaving == (old ~= nil) then
       list[#list + 1] = child.pid
     end
   end
@@ -339,7 +339,10 @@ function nginx.with(spec, fn)
     local origin <close> = process.origin(spec.backend)
     local own = setmetatable({ origin = origin.port }, { __index = spec })
     local server <close> = nginx.start(own)
-    return fn(server, origin)
+    local ok, err = pcall(fn, server, origin)
+    if ok then return end
+    server:expects "." -- one error is enough
+    error(err, 0)
   end
 end
 
@@ -409,11 +412,7 @@ function nginx:stop(signal)
   assert(complaints == "", complaints)
 end
 
-nginx.__close = function(self, err)
-  if not err then return self:stop() end
-  self:expects "." -- one error is enough
-  pcall(self.stop, self)
-end
+nginx.__close = function(self) self:stop() end
 
 -- == what is asked of it ======================================================
 

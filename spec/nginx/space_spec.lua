@@ -62,7 +62,7 @@ nginx.describe(_ENV, "a reload", function()
       local after = ask(server, 4, "/after?hold")
       server:has(11)
       assert.equal(3, origin:tell("stats").began)
-      assert.is_true(#server:workers "old" > 0) -- those with requests
+      eventually(function() return #server:workers "old" > 0 end)
       origin:tell "free"
       assert.equal(3, (count(held)))
       assert.equal(4, (count(waiting)))
