@@ -60,19 +60,21 @@ weir_walked weir_do_key_walk_all(const weir_space *space, uint32_t *cursor,
   return walk_keys(space, 0, cursor, out);
 }
 
-/* The next live ticket of a port, 0: of any. One that is aside is told of where
-** its group waits. */
+/* Whether a ticket is to be told of: a port's, 0: any port's. One that is aside
+** is told of where its group waits. */
+static bool is_ticket_of(const weir_space *space, uint32_t index,
+                         uint32_t port) {
+  const weir_ticket_record *ticket = weir_ticket_at(space, index);
+  return !ticket->aside && (!port || ticket->port == port);
+}
+
 static weir_walked walk_tickets(const weir_space *space, uint32_t port,
                                 uint32_t *cursor, uint64_t now,
                                 weir_ticket_info *out) {
-  const weir_ticket_record *ticket;
   uint32_t left = GLANCE;
   weir_walked walked;
-  do {
-    walked = go_on(&space->tickets, cursor, &left);
-    ticket = weir_ticket_at(space, *cursor);
-  } while (walked == WEIR_WALK_FOUND &&
-           (ticket->aside || (port && ticket->port != port)));
+  do walked = go_on(&space->tickets, cursor, &left);
+  while (walked == WEIR_WALK_FOUND && !is_ticket_of(space, *cursor, port));
   if (walked == WEIR_WALK_FOUND) weir_look_ticket(space, *cursor, now, out);
   return walked;
 }

@@ -84,6 +84,22 @@ static unsigned count_keys(const world *w, weir_limiter of, uint64_t *in_use) {
   return count;
 }
 
+TEST(a_space_that_was_never_used_has_nothing) {
+  weir_space *space = commons_space(NULL);
+  weir_port *port = weir_port_attach(space);
+  weir_ticket_info ticket;
+  weir_limiter limiter;
+  weir_key_info key;
+  uint32_t cursor = 0;
+  CHECK(!weir_limiter_walk(space, &cursor, &limiter));
+  CHECK(!weir_key_walk_all(space, &cursor, &key));
+  CHECK(!weir_ticket_walk_all(space, &cursor, 0, &ticket));
+  CHECK(!weir_ticket_walk(port, &cursor, 0, &ticket));
+  CHECK_EQ(weir_release(port, 1, WEIR_DONE, 0), WEIR_E_STALE);
+  weir_port_detach(port, 0);
+  weir_space_free(space);
+}
+
 TEST(keys_are_walked_of_one_limiter_or_of_all) {
   world w;
   weir_limiter few, many;
