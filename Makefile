@@ -113,7 +113,13 @@ $(BUILD)/obj/%: DIR_FLAGS = $(POSIX_FLAGS)
 $(BUILD)/obj/test/storm.o $(BUILD)/obj/bench/bench_shared.o \
   $(BUILD)/obj/bench/bench_crowd.o: DIR_FLAGS = $(POSIX_FLAGS) -D_GNU_SOURCE
 
-COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
+# Every test that is linked with it would optimize the library once more: the
+# ordinary code is in the archives as well. The model has what is shipped.
+NO_LTO =
+$(BUILD)/obj/test/%.o $(BUILD)/test/test_%: private NO_LTO = -fno-lto
+
+COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) $(NO_LTO) \
+  -MMD -MP -c
 
 # The tree's own modules come first, in everything that is run from here.
 OWN_PATH = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua
@@ -163,7 +169,7 @@ $(BUILD)/%.a:
 define link
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $(1) -o $@ $^ $(2)
+	$(Q)$(CC) $(CFLAGS) $(NO_LTO) $(LDFLAGS) -Wl,--as-needed $(1) -o $@ $^ $(2)
 endef
 SHARED = -shared -Wl,-soname,$(@F).$(SONAME_V)
 CLOSED = -shared -Wl,--exclude-libs,ALL
