@@ -251,12 +251,16 @@ demo:
 	@$(MAKE) all
 	@$(LUA) lua/bin/weir run lua/examples/demo.lua
 
+# As many at once as there are processors, unless make was told how many.
+AT_ONCE = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 test:
 	@.ci/deps test
-	@$(MAKE) all tests
-	@$(MAKE) $(ASAN_BUILD)
-	@$(MAKE) $(TSAN_BUILD)
-	@$(MAKE) $(FUZZ_BUILD)
+	@$(MAKE) $(AT_ONCE) all tests
+	@$(MAKE) $(AT_ONCE) $(ASAN_BUILD)
+	@$(MAKE) $(AT_ONCE) $(TSAN_BUILD)
+	@$(MAKE) $(AT_ONCE) $(FUZZ_BUILD)
+	@$(MAKE) $(AT_ONCE) nginx
 	@.ci/test
 
 bench:
@@ -266,7 +270,7 @@ bench:
 
 lint:
 	@.ci/deps lint
-	@$(MAKE) all tests
+	@$(MAKE) $(AT_ONCE) all tests
 	@.ci/lint
 
 coverage:
@@ -276,13 +280,13 @@ coverage:
 
 fuzz:
 	@.ci/deps fuzz
-	@$(MAKE) $(FUZZ_BUILD)
+	@$(MAKE) $(AT_ONCE) $(FUZZ_BUILD)
 	@.ci/test fuzz
 
 soak:
 	@.ci/deps test
-	@$(MAKE) all tests
-	@$(MAKE) $(ASAN_BUILD)
+	@$(MAKE) $(AT_ONCE) all tests
+	@$(MAKE) $(AT_ONCE) $(ASAN_BUILD)
 	@.ci/test soak
 
 model:
