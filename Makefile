@@ -113,7 +113,13 @@ $(BUILD)/obj/%: DIR_FLAGS = $(POSIX_FLAGS)
 $(BUILD)/obj/test/storm.o $(BUILD)/obj/bench/bench_shared.o \
   $(BUILD)/obj/bench/bench_crowd.o: DIR_FLAGS = $(POSIX_FLAGS) -D_GNU_SOURCE
 
-COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
+# Every test that is linked with it would optimize the library once more: the
+# ordinary code is in the archives as well. The model has what is shipped.
+NO_LTO =
+$(BUILD)/obj/test/%.o $(BUILD)/test/test_%: private NO_LTO = -fno-lto
+
+COMPILE = $(CC) $(OWN_FLAGS) $(DIR_FLAGS) $(CPPFLAGS) $(CFLAGS) $(NO_LTO) \
+  -MMD -MP -c
 
 # The tree's own modules come first, in everything that is run from here.
 OWN_PATH = $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua
@@ -163,7 +169,7 @@ $(BUILD)/%.a:
 define link
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--as-needed $(1) -o $@ $^ $(2)
+	$(Q)$(CC) $(CFLAGS) $(NO_LTO) $(LDFLAGS) -Wl,--as-needed $(1) -o $@ $^ $(2)
 endef
 SHARED = -shared -Wl,-soname,$(@F).$(SONAME_V)
 CLOSED = -shared -Wl,--exclude-libs,ALL
@@ -264,12 +270,16 @@ demo:
 	@$(MAKE) all
 	@$(LUA) lua/bin/weir run lua/examples/demo.lua
 
+# As many at once as there are processors, unless make was told how many.
+AT_ONCE = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 test:
 	@.ci/deps test
-	@$(MAKE) all tests
-	@$(MAKE) $(ASAN_BUILD)
-	@$(MAKE) $(TSAN_BUILD)
-	@$(MAKE) $(FUZZ_BUILD)
+	@$(MAKE) $(AT_ONCE) all tests
+	@$(MAKE) $(AT_ONCE) $(ASAN_BUILD)
+	@$(MAKE) $(AT_ONCE) $(TSAN_BUILD)
+	@$(MAKE) $(AT_ONCE) $(FUZZ_BUILD)
+	@$(MAKE) $(AT_ONCE) nginx
 	@.ci/test
 
 bench:
@@ -279,7 +289,7 @@ bench:
 
 lint:
 	@.ci/deps lint
-	@$(MAKE) all tests
+	@$(MAKE) $(AT_ONCE) all tests
 	@.ci/lint
 
 coverage:
@@ -289,13 +299,13 @@ coverage:
 
 fuzz:
 	@.ci/deps fuzz
-	@$(MAKE) $(FUZZ_BUILD)
+	@$(MAKE) $(AT_ONCE) $(FUZZ_BUILD)
 	@.ci/test fuzz
 
 soak:
 	@.ci/deps test
-	@$(MAKE) all tests
-	@$(MAKE) $(ASAN_BUILD)
+	@$(MAKE) $(AT_ONCE) all tests
+	@$(MAKE) $(AT_ONCE) $(ASAN_BUILD)
 	@.ci/test soak
 
 model:

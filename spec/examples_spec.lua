@@ -99,14 +99,16 @@ describe("the demo", function()
     return utf8.len(line) or #line
   end
 
-  it("shows 3 at once with the limit and 40 without", function()
+  it("shows 3 at once with the limit and more without", function()
     local out, code = sh(RUN .. EXAMPLES .. "demo.lua")
     assert.equal(0, code, out)
     local most = {}
     for count in out:gmatch "simultaneous requests: (%d+)" do
       most[#most + 1] = tonumber(count)
     end
-    assert.same({ 3, 40 }, most)
+    assert.equal(2, #most)
+    assert.equal(3, most[1])
+    assert.is_true(most[2] > 3 and most[2] <= 40, out) -- 40, if it is quick
     assert.matches("\n  40  ", out)
     assert.is_nil(out:find "[\r\27]") -- this is no terminal
     for line in out:gmatch "[^\n]+" do assert.is_true(width(line) <= 80) end

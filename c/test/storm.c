@@ -251,6 +251,12 @@ static void note_wait(const storm_part *p, uint64_t since) {
     atomic_store(&p->place->longest, waited);
 }
 
+/* There is no queue for room: who asks again at once runs, on one processor,
+** whenever the others sleep with all that there is, and at no other time. */
+static void back_off(storm_part *p) {
+  weir_seats_nap(choose(&p->from, 1000) * WEIR_MS / 1000);
+}
+
 static void take_a_turn(storm_part *p) {
   weir_request request;
   weir_ticket ticket;
@@ -265,6 +271,7 @@ static void take_a_turn(storm_part *p) {
     fail(p, verdict);
   else
     atomic_fetch_add(&p->place->refused[verdict], 1);
+  if (verdict == WEIR_EXHAUSTED) back_off(p);
 }
 
 /* Where there is no room for it, it tries again. */

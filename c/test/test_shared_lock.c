@@ -186,10 +186,10 @@ TEST(killed_at_any_instant) {
   for (int i = 0; i < HANDS; i++) hands[i] = crew_hire(count_for_ever, dir);
   for (int i = 0; i < KILLS; i++) {
     weir_seats_nap(choose(&from, 2000000));
-    crew_dismiss(&hands[i % HANDS], SIGKILL);
+    CHECK(crew_dismiss(&hands[i % HANDS], SIGKILL));
     hands[i % HANDS] = crew_hire(count_for_ever, dir);
   }
-  for (int i = 0; i < HANDS; i++) crew_dismiss(&hands[i], SIGKILL);
+  for (int i = 0; i < HANDS; i++) CHECK(crew_dismiss(&hands[i], SIGKILL));
   got = weir_lock_take(&d.lock);
   CHECK(got == 1 || numbers[0] == numbers[1]);
   CHECK_EQ(numbers[2], 0);

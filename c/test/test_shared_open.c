@@ -120,7 +120,7 @@ TEST(processes_that_make_it_at_once_have_one) {
     for (int i = 0; i < HANDS; i++) crew_say(&hands[i], 'g');
     for (int i = 0; i < HANDS; i++) CHECK_EQ(crew_hear(&hands[i]), 'o');
     CHECK_EQ(info_of(dir).processes, HANDS);
-    for (int i = 0; i < HANDS; i++) crew_dismiss(&hands[i], SIGKILL);
+    for (int i = 0; i < HANDS; i++) CHECK(crew_dismiss(&hands[i], SIGKILL));
     CHECK_EQ(info_of(dir).processes, 0);
     crew_clear(dir);
   }
@@ -149,10 +149,10 @@ TEST(making_and_removing_at_random) {
     int status = 0;
     weir_seats_nap(3 * WEIR_MS);
     CHECK_EQ(waitpid(hands[i % HANDS].pid, &status, WNOHANG), 0);
-    crew_dismiss(&hands[i % HANDS], SIGKILL);
+    CHECK(crew_dismiss(&hands[i % HANDS], SIGKILL));
     hands[i % HANDS] = crew_hire(come_and_go, dir);
   }
-  for (int i = 0; i < HANDS; i++) crew_dismiss(&hands[i], SIGKILL);
+  for (int i = 0; i < HANDS; i++) CHECK(crew_dismiss(&hands[i], SIGKILL));
   space = open_in(dir);
   CHECK(space != NULL);
   CHECK_EQ(info_of(dir).processes, 1);
@@ -461,12 +461,12 @@ static void stop_at_the_door(const crew_hand *boss, void *dir) {
   crew_hear(boss);
 }
 
-/* Who stands still at the door keeps nobody from looking and removing. */
+/* Who stands still at the door keeps nobody from looking and removing: this
+** would not come to its end. */
 TEST(a_process_that_stands_still_is_looked_past) {
   char dir[CREW_PATH], why[WEIR_WHY_MAX];
   weir_shared_info info;
   crew_hand hand;
-  uint64_t since = weir_seats_now();
   crew_dir(dir);
   hand = crew_hire(stop_at_the_door, dir);
   CHECK_EQ(crew_hear(&hand), 'd');
@@ -477,7 +477,6 @@ TEST(a_process_that_stands_still_is_looked_past) {
   CHECK_EQ(info.used, 0);
   CHECK_TEXT(info.why, "");
   CHECK(weir_shared_remove("s", dir, true, why));
-  CHECK(weir_seats_now() - since < 5000 * WEIR_MS);
   crew_dismiss(&hand, SIGKILL);
   crew_clear(dir);
 }

@@ -144,7 +144,8 @@ static void end(line *l, tally *t) {
     t->mends += l->board->places[i].mends;
     CHECK_EQ(l->board->places[i].over, 0);
   }
-  for (int i = 0; i < STORM_WORKERS; i++) crew_dismiss(&l->hands[i], SIGKILL);
+  for (int i = 0; i < STORM_WORKERS; i++)
+    CHECK(crew_dismiss(&l->hands[i], SIGKILL));
   check_order(l, t);
   storm_leave(&l->part);
   storm_free(l->board);

@@ -61,8 +61,10 @@ static void hire(storm *s, uint32_t i) {
   s->go_on[i] = 0;
 }
 
+/* Nobody dies of anything else: an error that a sanitizer finds ends a worker,
+** and so does abort. */
 static void replace(storm *s, uint32_t i) {
-  crew_dismiss(&s->hands[i], SIGKILL);
+  CHECK(crew_dismiss(&s->hands[i], SIGKILL));
   s->kills++;
   hire(s, i);
 }
@@ -194,8 +196,6 @@ static void rage(storm *s, const weather *w) {
   }
   doom_all(s, 0);
   let_go_on(s, WEIR_NEVER);
-  for (uint32_t i = 0; i < STORM_WORKERS; i++)
-    if (is_dead(&s->hands[i])) replace(s, i);
 }
 
 /* Whether `holds` comes to be of all workers in time. */
@@ -211,7 +211,13 @@ static bool comes_to_be(storm *s, bool (*holds)(storm *, uint32_t)) {
 
 static uint64_t done_before[STORM_WORKERS];
 
+/* Somebody who had resolved to die with the lock before it was told not to any
+** more may do so only now, however long ago that was. */
 static bool goes_on(storm *s, uint32_t i) {
+  if (is_dead(&s->hands[i])) {
+    replace(s, i);
+    done_before[i] = atomic_load(&s->board->places[i].done);
+  }
   return atomic_load(&s->board->places[i].done) >= done_before[i] + 2;
 }
 
@@ -229,12 +235,12 @@ static uint64_t check_calm(storm *s) {
 /* Half of them leave, half are killed. */
 static void end(storm *s) {
   for (uint32_t i = 0; i < STORM_WORKERS; i += 2)
-    crew_dismiss(&s->hands[i], SIGKILL);
+    CHECK(crew_dismiss(&s->hands[i], SIGKILL));
   atomic_store(&s->board->stop, true);
   CHECK(comes_to_be(s, has_ended));
   for (uint32_t i = 1; i < STORM_WORKERS; i += 2)
-    crew_dismiss(&s->hands[i], SIGKILL);
-  if (s->hog.pid) crew_dismiss(&s->hog, SIGKILL);
+    CHECK(crew_dismiss(&s->hands[i], SIGKILL));
+  if (s->hog.pid) CHECK(crew_dismiss(&s->hog, SIGKILL));
 }
 
 /* --- what is left --------------------------------------------------------- */

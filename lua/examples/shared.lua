@@ -1,9 +1,12 @@
 --- Eight workers, each a process, with three permits for all of them together.
--- One is killed while it works: its permit goes to who waits next.
+-- One of them does not come to its end and is killed: its permit goes to who
+-- waits next.
 --
 --    weir run lua/examples/shared.lua
 
 local weir = require "weir"
+
+local STUCK = "2" -- the worker that does not come to its end
 
 local role, dir, number = ...
 
@@ -18,7 +21,7 @@ local function work()
   local job = weir.rate_limit { space = space, name = "jobs", concurrent = 3 }
   job(function()
     say "begins"
-    weir.sleep(0.1)
+    weir.sleep(number == STUCK and 60 or 0.1)
     say "ends"
   end)()
 end
@@ -42,20 +45,23 @@ local workers = io.popen(
   ("for i in 1 2 3 4 5 6 7 8; do %s worker %s $i & done; wait; rm -r %s")
     :format(myself(), home, home))
 
-local running, most, ended, killed = 0, 0, 0, nil
+local running, most, ended, stuck, killed = 0, 0, 0, nil, nil
+
+-- When another one has ended, so that there are some who wait and some who work.
+local function kill_stuck()
+  os.execute("kill -KILL " .. stuck)
+  running, killed = running - 1, STUCK
+  print(("worker %s killed %s"):format(killed, ("#"):rep(running)))
+end
 
 for line in workers:lines() do
   local who, what, pid = line:match "(%d)\t(%a+)\t(%d+)"
   running = running + (what == "begins" and 1 or -1)
   most = math.max(most, running)
   print(("worker %s %-6s %s"):format(who, what, ("#"):rep(running)))
-  if what == "ends" then
-    ended = ended + 1
-  elseif ended > 0 and not killed then
-    os.execute("kill -KILL " .. pid)
-    running, killed = running - 1, who
-    print(("worker %s killed %s"):format(who, ("#"):rep(running)))
-  end
+  if what == "ends" then ended = ended + 1 end
+  if who == STUCK then stuck = pid end
+  if stuck and ended > 0 and not killed then kill_stuck() end
 end
 
 print(("%d ended, %d was killed, at most %d ran at once")
