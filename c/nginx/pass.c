@@ -76,18 +76,27 @@ static weir_policy_result result_of(ngx_http_request_t *r) {
                                .outcome = dropped ? WEIR_DROPPED : WEIR_DONE };
 }
 
+static void end_calls(weir_ngx_pass *pass, const weir_policy_result *result,
+                      uint64_t now) {
+  weir_ngx_main *conf = weir_ngx_main_of(pass->r);
+  const weir_policy_half *half = weir_ngx_half();
+  if (!pass->calls_count || !conf->policy) return;
+  for (ngx_uint_t i = pass->calls_count; i-- > 0;)
+    half->end(pass->calls[i], result, now);
+  /* a turn also lets a worker go that nobody waits in any longer */
+  if (pass->state == WEIR_NGX_WAITS || half->pending(conf->policy))
+    weir_ngx_touch_policy(conf);
+}
+
 /* The request is over. */
 static void clean_up(void *data) {
   weir_ngx_pass *pass = data;
-  weir_ngx_main *conf = weir_ngx_main_of(pass->r);
   weir_policy_result result = result_of(pass->r);
   uint64_t now = weir_ngx_now();
   if (pass->state == WEIR_NGX_WAITS) withdraw(pass, now);
   for (ngx_uint_t i = pass->permits_count; i-- > 0;)
     release(&pass->permits[i], result.outcome, now);
-  for (ngx_uint_t i = pass->calls_count; i-- > 0 && conf->policy;)
-    weir_ngx_half()->end(pass->calls[i], &result, now);
-  if (pass->calls_count && conf->policy) weir_ngx_touch_policy(conf);
+  end_calls(pass, &result, now);
 }
 
 /* --- the pass ------------------------------------------------------------- */
@@ -353,8 +362,9 @@ static ngx_int_t call(weir_ngx_pass *pass, weir_ngx_gate *gate) {
   if (step == WEIR_POLICY_WAITS) {
     pass->since = now;
     conf->policy_waits++;
-    weir_ngx_touch_policy(conf);
   }
+  if (step == WEIR_POLICY_WAITS || weir_ngx_half()->pending(conf->policy))
+    weir_ngx_touch_policy(conf);
   return take_step(pass, step);
 }
 
