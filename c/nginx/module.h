@@ -188,7 +188,7 @@ ngx_int_t weir_ngx_refuse_by_policy(weir_ngx_pass *pass,
 ** refused, as weir_on_error says. */
 ngx_int_t weir_ngx_broken(ngx_http_request_t *r);
 
-/* Logs an error of the script; the same one seldom. */
+/* Logs an error of the script or of a space; the same one seldom. */
 void weir_ngx_failed(weir_ngx_pass *pass, const char *why);
 
 /* In a dry run: says what would have been. */

@@ -286,7 +286,10 @@ static ngx_int_t acquire(weir_ngx_pass *pass, weir_ngx_limit *limit,
     return NGX_OK;
   verdict = weir_acquire(limit->space->port, limit->handle, request, now,
                          &pass->permits[pass->permits_count].ticket);
-  if (verdict < 0) return weir_ngx_broken(pass->r);
+  if (verdict < 0) {
+    weir_ngx_failed(pass, weir_error_text(verdict));
+    return weir_ngx_broken(pass->r);
+  }
   if (verdict == WEIR_WAITING) return queue(pass, limit, request, now);
   if (verdict != WEIR_ADMITTED) return refuse(pass, limit, request, verdict, 0);
   note(pass, limit, request, verdict, 0);
