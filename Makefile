@@ -2,6 +2,7 @@
 #
 #   make            build everything, into build/
 #   make demo       forty requests, three at a time, and a chart of them
+#   make demo-nginx a backend behind nginx that gets three times its load
 #   make test       all tests; the last line is "N passed, N failed"
 #   make bench      every figure beside its floor
 #   make nginx      the module for nginx, build/nginx/ (then install-nginx)
@@ -135,7 +136,7 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 
 # == build ====================================================================
 
-.PHONY: all tests fuzzers benches demo test bench lint install uninstall \
+.PHONY: all tests fuzzers benches demo demo-nginx test bench lint install uninstall \
   nginx install-nginx uninstall-nginx rock doc coverage fuzz soak model deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -269,6 +270,11 @@ demo:
 	@.ci/deps demo
 	@$(MAKE) all
 	@$(LUA) lua/bin/weir run lua/examples/demo.lua
+
+demo-nginx:
+	@.ci/deps demo nginx
+	@$(MAKE) all nginx
+	@$(LUA) lua/examples/overload.lua
 
 # As many at once as there are processors, unless make was told how many.
 AT_ONCE = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))

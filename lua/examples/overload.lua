@@ -34,7 +34,10 @@ local function try(spec)
   return result
 end
 
-local function ms(seconds) return ("%.0f ms"):format(seconds * 1000) end
+local function ms(seconds)
+  if seconds == 0 then return "-" end -- of none
+  return ("%.0f ms"):format(seconds * 1000)
+end
 
 local function row(what, ...)
   print(("  %-34s" .. ("%16s"):rep(select("#", ...))):format(what, ...))

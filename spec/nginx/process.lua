@@ -33,7 +33,7 @@ end
 --- A new directory that others may pass through, as an nginx of another user
 -- has to.
 function process.directory()
-  local pipe = io.popen "mktemp -d /tmp/weir-nginx-XXXXXX"
+  local pipe = io.popen "mktemp -d -t weir-nginx-XXXXXX"
   local dir = pipe:read "l"
   pipe:close()
   os.execute("chmod 755 " .. dir)
