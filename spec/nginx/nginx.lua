@@ -135,10 +135,12 @@ end
 --    kept (64)                    connections to it that are kept
 --    own_dir = false              spaces lie where they lie usually
 --    daemon                       becomes one: only such can be upgraded
--- In all of them {dir}, {port} and so on are filled in; {root} is ours.
+-- In all of them {dir}, {port} and so on are filled in; {root} is ours,
+-- {port3} free.
 function nginx:text(spec)
   local values = {
     dir = self.dir, root = ROOT, port = self.port, port2 = self.port2,
+    port3 = self.port3,
     modules = load_lines(spec), user = user_line(spec),
     access = (spec.http or ""):find "access_log" and ""
       or "access_log {dir}/access.log;",
@@ -157,6 +159,8 @@ function nginx:text(spec)
 end
 
 function nginx:write(name, text)
+  local folder = name:match "^(.*)/"
+  if folder then os.execute(("mkdir -p '%s/%s'"):format(self.dir, folder)) end
   local file <close> = assert(io.open(self.dir .. "/" .. name, "wb"))
   file:write(text)
   return self.dir .. "/" .. name
@@ -168,6 +172,7 @@ local function make(spec)
   local dir = process.directory()
   local self = setmetatable({
     dir = dir, spec = spec, port = free_port(), port2 = free_port(),
+    port3 = free_port(),
     spaces = dir .. "/spaces", read_to = {},
   }, nginx)
   assert(os.execute("mkdir -m 700 " .. self.spaces))
