@@ -87,7 +87,9 @@ static void clean_up(void *data) {
     release(&pass->permits[i], result.outcome, now);
   for (ngx_uint_t i = pass->calls_count; i-- > 0 && conf->policy;)
     weir_ngx_half()->end(pass->calls[i], &result, now);
-  if (pass->calls_count && conf->policy) weir_ngx_touch_policy(conf);
+  if (pass->calls_count && conf->policy &&
+      weir_ngx_half()->pending(conf->policy))
+    weir_ngx_touch_policy(conf);
 }
 
 /* --- the pass ------------------------------------------------------------- */
@@ -353,8 +355,9 @@ static ngx_int_t call(weir_ngx_pass *pass, weir_ngx_gate *gate) {
   if (step == WEIR_POLICY_WAITS) {
     pass->since = now;
     conf->policy_waits++;
-    weir_ngx_touch_policy(conf);
   }
+  if (step == WEIR_POLICY_WAITS || weir_ngx_half()->pending(conf->policy))
+    weir_ngx_touch_policy(conf);
   return take_step(pass, step);
 }
 
