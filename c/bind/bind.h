@@ -24,6 +24,7 @@ typedef enum bind_state {
   BIND_RUNNABLE, /* in the run queue: just spawned, or gave way */
   BIND_WAITING,  /* its ticket is not decided */
   BIND_DECIDED,  /* its ticket is; in the run queue unless being resumed */
+  BIND_RESTING,  /* yielded to whoever made it, who will run it again */
   BIND_ENDING,   /* its coroutine is being closed */
   BIND_DONE,     /* returned; from here on it is finished */
   BIND_FAILED,   /* raised */
@@ -86,6 +87,7 @@ typedef struct weir_lua {
   bool looking;      /* spaces are being walked through: none is freed */
   bool stirred;      /* somebody was resumed in this turn of the loop */
   bool littered;     /* somebody was since garbage was last looked for */
+  bool fresh;        /* `now` has just been read, and nobody has used it */
   bool hosted;       /* a program runs the tasks: there is no loop to run */
   weir_outcome outcome; /* of calls whose function returns */
   bool pretends;        /* weir.pretend: shared spaces are made up */
