@@ -247,50 +247,50 @@ static bool is_there(const sum *of, const family *what) {
 
 /* --- lines ---------------------------------------------------------------- */
 
-static void put_line(weir_text *out, const char *what, const char *name,
+static void put_line(weir_writer *out, const char *what, const char *name,
                      const char *text) {
   if (!text) return;
-  weir_text_put(out, "# ");
-  weir_text_put(out, what);
-  weir_text_put(out, " ");
-  weir_text_put(out, name);
-  weir_text_put(out, " ");
-  weir_text_put(out, text);
-  weir_text_put(out, "\n");
+  weir_write_put(out, "# ");
+  weir_write_put(out, what);
+  weir_write_put(out, " ");
+  weir_write_put(out, name);
+  weir_write_put(out, " ");
+  weir_write_put(out, text);
+  weir_write_put(out, "\n");
 }
 
-static void put_label(weir_text *out, const char *name, const char *value) {
-  weir_text_put(out, name);
-  weir_text_put(out, "=\"");
-  weir_text_label(out, value);
-  weir_text_put(out, "\"");
+static void put_label(weir_writer *out, const char *name, const char *value) {
+  weir_write_put(out, name);
+  weir_write_put(out, "=\"");
+  weir_write_label(out, value);
+  weir_write_put(out, "\"");
 }
 
 /* The sample's name and its labels, up to what stands behind them. `by` NULL:
 ** none more. */
-static void begin(weir_text *out, const char *name, const char *suffix,
+static void begin(weir_writer *out, const char *name, const char *suffix,
                   const sum *of, const char *by, const char *part) {
-  weir_text_put(out, name);
-  weir_text_put(out, suffix);
-  weir_text_put(out, "{");
+  weir_write_put(out, name);
+  weir_write_put(out, suffix);
+  weir_write_put(out, "{");
   put_label(out, "limiter", of->name);
   if (*of->space) {
-    weir_text_put(out, ",");
+    weir_write_put(out, ",");
     put_label(out, "space", of->space);
   }
   if (by) {
-    weir_text_put(out, ",");
+    weir_write_put(out, ",");
     put_label(out, by, part);
   }
-  weir_text_put(out, "} ");
+  weir_write_put(out, "} ");
 }
 
-static void put_number(weir_text *out, uint64_t number) {
-  weir_text_number(out, number);
-  weir_text_put(out, "\n");
+static void put_number(weir_writer *out, uint64_t number) {
+  weir_write_number(out, number);
+  weir_write_put(out, "\n");
 }
 
-static void put_samples(weir_text *out, const family *what, const sum *of) {
+static void put_samples(weir_writer *out, const family *what, const sum *of) {
   const uint64_t *numbers = numbers_of(of, what);
   if (!is_there(of, what)) return;
   if (!what->by) {
@@ -306,7 +306,7 @@ static void put_samples(weir_text *out, const family *what, const sum *of) {
 }
 
 /* The lines of a family; none, where no limiter has it. */
-static void put_family(weir_text *out, const family *what, const sums *all) {
+static void put_family(weir_writer *out, const family *what, const sums *all) {
   size_t i = 0;
   while (i < all->count && !is_there(&all->list[i], what)) i++;
   if (i == all->count) return;
@@ -316,29 +316,29 @@ static void put_family(weir_text *out, const family *what, const sums *all) {
 }
 
 /* A bound as OpenMetrics wants it. */
-static void put_bucket(weir_text *out, const sum *of, int i) {
+static void put_bucket(weir_writer *out, const sum *of, int i) {
   char le[24];
-  weir_text bound = { NULL, 0, 0, false };
-  weir_text_seconds(&bound, weir_status_le_ns[i]);
-  weir_text_end(&bound);
-  weir_text_clean(le, sizeof le, bound.bytes ? bound.bytes : "");
-  weir_text_free(&bound);
+  weir_writer bound = { NULL, 0, 0, false };
+  weir_write_seconds(&bound, weir_status_le_ns[i]);
+  weir_write_end(&bound);
+  weir_write_clean(le, sizeof le, bound.bytes ? bound.bytes : "");
+  weir_write_free(&bound);
   begin(out, waits, "_bucket", of, "le", le);
   put_number(out, of->below[i]);
 }
 
-static void put_waits(weir_text *out, const sum *of) {
+static void put_waits(weir_writer *out, const sum *of) {
   for (int i = 0; i < WEIR_STATUS_LE; i++) put_bucket(out, of, i);
   begin(out, waits, "_bucket", of, "le", "+Inf");
   put_number(out, of->waits);
   begin(out, waits, "_count", of, NULL, NULL);
   put_number(out, of->waits);
   begin(out, waits, "_sum", of, NULL, NULL);
-  weir_text_seconds(out, of->wait_ns);
-  weir_text_put(out, "\n");
+  weir_write_seconds(out, of->wait_ns);
+  weir_write_put(out, "\n");
 }
 
-static void put_histogram(weir_text *out, const sums *all) {
+static void put_histogram(weir_writer *out, const sums *all) {
   if (!all->count) return;
   put_line(out, "TYPE", waits, "histogram");
   put_line(out, "UNIT", waits, "seconds");
@@ -356,7 +356,7 @@ static uint64_t number_of_space(const weir_status_space *space, int which) {
   }
 }
 
-static void put_spaces(weir_text *out, const weir_status *status) {
+static void put_spaces(weir_writer *out, const weir_status *status) {
   static const struct {
     const char *name, *unit, *help;
   } what[] = {
@@ -375,10 +375,10 @@ static void put_spaces(weir_text *out, const weir_status *status) {
         put_line(out, "HELP", what[i].name, what[i].help);
       }
       begun = true;
-      weir_text_put(out, what[i].name);
-      weir_text_put(out, "{");
+      weir_write_put(out, what[i].name);
+      weir_write_put(out, "{");
       put_label(out, "space", space->name);
-      weir_text_put(out, "} ");
+      weir_write_put(out, "} ");
       put_number(out, number_of_space(space, i));
     }
   }
@@ -386,7 +386,7 @@ static void put_spaces(weir_text *out, const weir_status *status) {
 
 /* --- all of it ------------------------------------------------------------ */
 
-void weir_status_metrics(weir_status *status, weir_text *out) {
+void weir_status_metrics(weir_status *status, weir_writer *out) {
   sums all;
   if (!settle(status, &all)) {
     drop(&all);
@@ -402,5 +402,5 @@ void weir_status_metrics(weir_status *status, weir_text *out) {
   put_histogram(out, &all);
   drop(&all);
   put_spaces(out, status);
-  weir_text_put(out, "# EOF\n");
+  weir_write_put(out, "# EOF\n");
 }

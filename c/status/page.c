@@ -502,9 +502,9 @@ static const char *const page[] = {
 };
 /* clang-format on */
 
-void weir_status_page(weir_text *out) {
+void weir_status_page(weir_writer *out) {
   for (size_t i = 0; i < sizeof page / sizeof *page; i++)
-    weir_text_put(out, page[i]);
+    weir_write_put(out, page[i]);
 }
 
 const char *weir_status_policy(weir_status_kind kind) {

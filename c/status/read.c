@@ -42,7 +42,7 @@ static bool read_row(const reading *r, weir_limiter limiter,
   const char *name = weir_limiter_name(r->space, limiter);
   memset(row, 0, sizeof *row);
   if (!name) return false;
-  weir_text_clean(row->name, sizeof row->name, name);
+  weir_write_clean(row->name, sizeof row->name, name);
   row->space = r->status->space_count - 1;
   row->limiter = limiter;
   return weir_limiter_config(r->space, limiter, &row->config) == 0 &&
@@ -231,7 +231,7 @@ static bool add_space(weir_status *status, const weir_space *space,
                         sizeof *status->spaces))
     return false;
   to = &status->spaces[status->space_count++];
-  weir_text_clean(to->name, sizeof to->name, name ? name : "");
+  weir_write_clean(to->name, sizeof to->name, name ? name : "");
   if (weir_shared_inspect(space, &to->use))
     to->use = (weir_shared_use){ 0, 0, 0 };
   return true;

@@ -16,7 +16,7 @@ void weir_status_free(weir_status *status) {
   free(status->rows);
   free(status->last.list);
   free(status->gone.list);
-  weir_text_free(&status->text);
+  weir_write_free(&status->text);
   free(status);
 }
 
@@ -59,15 +59,15 @@ void weir_status_name(weir_status *status, uint32_t cursor, const char *name) {
   weir_status_row *row;
   if (!cursor || cursor > status->row_count) return;
   row = &status->rows[cursor - 1];
-  weir_text_clean(row->name, sizeof row->name, name);
+  weir_write_clean(row->name, sizeof row->name, name);
 }
 
 /* --- the text ------------------------------------------------------------- */
 
 const char *weir_status_text(weir_status *status, weir_status_kind kind,
                              size_t *size) {
-  weir_text *text = &status->text;
-  weir_text_clear(text);
+  weir_writer *text = &status->text;
+  weir_write_clear(text);
   switch (kind) {
   case WEIR_STATUS_METRICS: weir_status_metrics(status, text); break;
   case WEIR_STATUS_HTML: weir_status_page(text); break;
@@ -75,7 +75,7 @@ const char *weir_status_text(weir_status *status, weir_status_kind kind,
   default: weir_status_json(status, text);
   }
   *size = 0;
-  if (!weir_text_end(text)) return NULL;
+  if (!weir_write_end(text)) return NULL;
   *size = text->size;
   return text->bytes;
 }

@@ -7,7 +7,7 @@
 #include <weir_shared.h>
 #include <weir_status.h>
 
-#include "text.h"
+#include "writer.h"
 
 enum {
   WEIR_STATUS_TOP = 10,    /* keys, waiters and holders that are told of */
@@ -96,13 +96,13 @@ struct weir_status {
   uint32_t row_count;
   weir_status_sums last; /* what was read before the last clear */
   weir_status_sums gone; /* what was of limiters that are no more */
-  weir_text text;
+  weir_writer text;
 };
 
 /* Writes what was read. */
-void weir_status_json(const weir_status *status, weir_text *out);
-void weir_status_metrics(weir_status *status, weir_text *out);
-void weir_status_page(weir_text *out);
+void weir_status_json(const weir_status *status, weir_writer *out);
+void weir_status_metrics(weir_status *status, weir_writer *out);
+void weir_status_page(weir_writer *out);
 
 /* Takes the counters of what was read for those that count on from; false: no
 ** memory, and they begin anew. */

@@ -1,5 +1,5 @@
-/* text.c - see text.h. */
-#include "text.h"
+/* writer.c - see writer.h. */
+#include "writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,19 +7,19 @@
 
 enum { NS_PER_S = 1000000000, FIRST = 4096 };
 
-void weir_text_clear(weir_text *text) {
+void weir_write_clear(weir_writer *text) {
   text->size = 0;
   text->lost = false;
 }
 
-void weir_text_free(weir_text *text) {
+void weir_write_free(weir_writer *text) {
   free(text->bytes);
-  *text = (weir_text){ NULL, 0, 0, false };
+  *text = (weir_writer){ NULL, 0, 0, false };
 }
 
 /* --- growing -------------------------------------------------------------- */
 
-static bool make_room(weir_text *text, size_t more) {
+static bool make_room(weir_writer *text, size_t more) {
   size_t room = text->room ? text->room : FIRST;
   char *bytes;
   if (text->lost) return false;
@@ -33,54 +33,54 @@ static bool make_room(weir_text *text, size_t more) {
   return true;
 }
 
-void weir_text_add(weir_text *text, const char *bytes, size_t size) {
+void weir_write_add(weir_writer *text, const char *bytes, size_t size) {
   if (!make_room(text, size)) return;
   memcpy(text->bytes + text->size, bytes, size);
   text->size += size;
 }
 
-void weir_text_put(weir_text *text, const char *string) {
-  weir_text_add(text, string, strlen(string));
+void weir_write_put(weir_writer *text, const char *string) {
+  weir_write_add(text, string, strlen(string));
 }
 
-bool weir_text_end(weir_text *text) {
-  weir_text_add(text, "", 1);
+bool weir_write_end(weir_writer *text) {
+  weir_write_add(text, "", 1);
   if (!text->lost) text->size--;
   return !text->lost;
 }
 
 /* --- numbers -------------------------------------------------------------- */
 
-void weir_text_number(weir_text *text, uint64_t number) {
+void weir_write_number(weir_writer *text, uint64_t number) {
   char digits[24];
   snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
-  weir_text_put(text, digits);
+  weir_write_put(text, digits);
 }
 
-void weir_text_seconds(weir_text *text, uint64_t ns) {
+void weir_write_seconds(weir_writer *text, uint64_t ns) {
   char digits[40];
   int size = snprintf(digits, sizeof digits, "%llu.%09llu",
                       (unsigned long long)(ns / NS_PER_S),
                       (unsigned long long)(ns % NS_PER_S));
   while (digits[size - 1] == '0' && digits[size - 2] != '.') size--;
-  weir_text_add(text, digits, (size_t)size);
+  weir_write_add(text, digits, (size_t)size);
 }
 
 /* --- strings -------------------------------------------------------------- */
 
 /* Puts what is special in place of bytes that must not stand there. */
-static void escape(weir_text *text, const char *string,
+static void escape(weir_writer *text, const char *string,
                    const char *(*special)(unsigned char c, char *room)) {
   const char *from = string;
   char room[8];
   for (; *string; string++) {
     const char *instead = special((unsigned char)*string, room);
     if (!instead) continue;
-    weir_text_add(text, from, (size_t)(string - from));
-    weir_text_put(text, instead);
+    weir_write_add(text, from, (size_t)(string - from));
+    weir_write_put(text, instead);
     from = string + 1;
   }
-  weir_text_add(text, from, (size_t)(string - from));
+  weir_write_add(text, from, (size_t)(string - from));
 }
 
 /* "<" and its like are no matter to JSON, but to whoever puts it in a page. */
@@ -102,11 +102,11 @@ static const char *in_label(unsigned char c, char *room) {
   }
 }
 
-void weir_text_json(weir_text *text, const char *string) {
+void weir_write_json(weir_writer *text, const char *string) {
   escape(text, string, in_json);
 }
 
-void weir_text_label(weir_text *text, const char *string) {
+void weir_write_label(weir_writer *text, const char *string) {
   escape(text, string, in_label);
 }
 
@@ -137,7 +137,7 @@ static size_t character(const unsigned char *s) {
   return size;
 }
 
-void weir_text_clean(char *to, size_t room, const char *string) {
+void weir_write_clean(char *to, size_t room, const char *string) {
   static const char instead[] = "\xEF\xBF\xBD";
   const unsigned char *s = (const unsigned char *)string;
   while (*s) {
