@@ -55,9 +55,10 @@ programs = $(patsubst c/%.c,$(BUILD)/%,$(wildcard $(1)))
 CORE_O = $(call objects,$(wildcard c/core/*.c))
 SHARED_O = $(call objects,$(wildcard c/shared/*.c))
 EVENT_O = $(call objects,$(wildcard c/event/*.c))
+STATUS_O = $(call objects,$(wildcard c/status/*.c))
 BIND_O = $(call objects,$(wildcard c/bind/*.c))
 
-LIB_NAMES = weir weir-shared weir-event weir-lua
+LIB_NAMES = weir weir-shared weir-status weir-event weir-lua
 LIBS = $(foreach l,$(LIB_NAMES),$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
 MODULE = $(BUILD)/lua/weir/core.so
 
@@ -158,6 +159,7 @@ $(BUILD)/obj/%.o: c/%.c Makefile | build/ready
 
 $(BUILD)/libweir.a: $(CORE_O)
 $(BUILD)/libweir-shared.a: $(SHARED_O)
+$(BUILD)/libweir-status.a: $(STATUS_O)
 $(BUILD)/libweir-event.a: $(EVENT_O)
 $(BUILD)/libweir-lua.a: $(BIND_O)
 $(BUILD)/libcheck.a: $(call objects,$(TEST_SHARED))
@@ -179,11 +181,14 @@ $(BUILD)/libweir.so: $(CORE_O)
 	$(call link,$(SHARED))
 $(BUILD)/libweir-shared.so: $(SHARED_O) $(BUILD)/libweir.so
 	$(call link,$(SHARED),-pthread)
+$(BUILD)/libweir-status.so: $(STATUS_O) $(BUILD)/libweir-shared.so \
+    $(BUILD)/libweir.so
+	$(call link,$(SHARED))
 $(BUILD)/libweir-event.so: $(EVENT_O) $(BUILD)/libweir.so
 	$(call link,$(SHARED),$(EVENT_LIBS))
 
-HOST_A = $(BUILD)/libweir-event.a $(BUILD)/libweir-shared.a \
-  $(BUILD)/libweir.a
+HOST_A = $(BUILD)/libweir-status.a $(BUILD)/libweir-event.a \
+  $(BUILD)/libweir-shared.a $(BUILD)/libweir.a
 
 # The module brings engine and host along and keeps them to itself; Lua's
 # functions are those of the program that loads it.
@@ -355,6 +360,8 @@ install: all
 	chmod 755 $(bin_dir)/weir
 	$(call pc,weir,limiters that queue: the engine,,)
 	$(call pc,weir-shared,limiters that processes share,weir,)
+	$(call pc,weir-status,what limiters do as JSON and OpenMetrics and a page,\
+	  weir-shared,)
 	$(call pc,weir-event,weir on a libevent loop,weir,\
 	  libevent_core libevent_extra)
 	$(call pc,weir-lua,weir as a Lua module inside a C program,weir-event,\
@@ -369,7 +376,7 @@ uninstall:
 # A source rock is a zip of a rockspec and the archive that it names. It holds
 # what it takes to build and run, from the tree as it is.
 ROCK_FILES = LICENSE README.md $(wildcard c/include/*.h c/core/*.[ch] \
-  c/shared/*.[ch] c/event/*.[ch] c/bind/*.[ch]) \
+  c/shared/*.[ch] c/event/*.[ch] c/status/*.[ch] c/bind/*.[ch]) \
   $(addprefix lua/,$(LUA_FILES)) lua/bin/weir
 
 rock:

@@ -5,6 +5,7 @@
 
 #include <weir_text.h>
 
+#include "../status/rank.h"
 #include "bind.h"
 
 /***
@@ -202,24 +203,6 @@ static int limiter_waits(lua_State *L) {
 
 enum { TOP_MAX = 1000 };
 
-static bool busier(const weir_key_info *a, const weir_key_info *b) {
-  uint64_t now_a = a->in_use + a->waiting, now_b = b->in_use + b->waiting;
-  if (now_a != now_b) return now_a > now_b;
-  return a->admitted + (uint64_t)a->refused >
-         b->admitted + (uint64_t)b->refused;
-}
-
-/* Puts a key into the `count` busiest of at most `most`; answers how many. */
-static uint32_t rank(weir_key_info *top, uint32_t count, uint32_t most,
-                     const weir_key_info *key) {
-  uint32_t at = count;
-  if (count == most && !busier(key, &top[most - 1])) return count;
-  if (count == most) at--;
-  for (; at > 0 && busier(key, &top[at - 1]); at--) top[at] = top[at - 1];
-  top[at] = *key;
-  return count < most ? count + 1 : count;
-}
-
 /***
 The busiest keys: those that use and wait for most now, then those that asked
 most often since they were made.
@@ -240,7 +223,7 @@ static int limiter_top(lua_State *L) {
   top = lua_newuserdatauv(L, most * sizeof *top, 0);
   bind_check_open(L, self->space, "limiter:top");
   while (weir_key_walk(self->space->space, self->handle, &cursor, &info))
-    count = rank(top, count, most, &info);
+    count = weir_rank_key(top, count, most, &info);
   lua_createtable(L, (int)count, 0);
   for (uint32_t i = 0; i < count; i++) {
     push_key(L, &top[i]);

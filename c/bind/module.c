@@ -21,6 +21,7 @@ int luaopen_weir_core(lua_State *L) {
   bind_open_request(L, self);
   bind_open_look(L, self);
   bind_open_report(L, self);
+  bind_open_status(L, self);
   bind_open_all(L, self);
   bind_open_task(L, self);
   bind_open_host(L, self);

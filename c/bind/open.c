@@ -303,6 +303,16 @@ static int pretended(lua_State *L) {
 
 /* --- looking -------------------------------------------------------------- */
 
+const char *bind_check_look(lua_State *L, const char **dir) {
+  static const bind_option known[] = { DIR_OPTION, { .name = NULL } };
+  static const char WHO[] = "weir.look";
+  const char *url = check_text(L, WHO, "the URL");
+  open_options o = { .dir = NULL };
+  read_options(L, WHO, known, &o);
+  *dir = o.dir;
+  return check_url(L, url, WHO);
+}
+
 /* Pushes what can be told of one. */
 static void push_info(lua_State *L, const weir_shared_info *info) {
   lua_createtable(L, 0, 8);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <weir_status.h>
 
 #include "../core/memory.h"
 #include "bind.h"
@@ -50,6 +51,9 @@ static int runtime_gc(lua_State *L) {
   weir_space_free(W->home.space);
   weir_slab_fini(&W->fibers);
   weir_slab_fini(&W->held);
+  weir_status_free(W->status);
+  weir_status_free(W->status_of_one);
+  W->status = W->status_of_one = NULL;
   W->home.loop = NULL;
   W->home.port = NULL;
   W->home.space = NULL;

@@ -84,6 +84,10 @@ bind_space *bind_open_space(lua_State *L, struct weir_lua *W, const char *url,
                             const weir_shared_options *options,
                             const char *who);
 
+/* What weir.look is called with: the name in its URL and, or NULL, the
+** directory. Raises. */
+const char *bind_check_look(lua_State *L, const char **dir);
+
 /* The space of the object at `index`; NULL: it is none. */
 bind_space *bind_to_space(lua_State *L, int index);
 

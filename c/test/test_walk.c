@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "commons.h"
+#include "core/memory.h"
 #include "world.h"
 
 /* Enough that a walk takes several steps where it finds nothing. */
@@ -85,7 +86,7 @@ static unsigned count_keys(const world *w, weir_limiter of, uint64_t *in_use) {
 }
 
 TEST(a_space_that_was_never_used_has_nothing) {
-  weir_space *space = commons_space(NULL);
+  weir_space *space = commons_space(&weir_allocator_default);
   weir_port *port = weir_port_attach(space);
   weir_ticket_info ticket;
   weir_limiter limiter;

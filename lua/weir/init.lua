@@ -7,8 +7,24 @@ for name, value in pairs(core) do weir[name] = value end
 
 weir._VERSION = "weir " .. core.version
 weir.map = require "weir.map"
-weir.metrics = require "weir.metrics"
 weir.stack = require "weir.stack"
+
+--- What all limiters do and have done, for Prometheus and its like: OpenMetrics
+-- text, to be served as
+-- `application/openmetrics-text; version=1.0.0; charset=utf-8` or as
+-- `text/plain; version=0.0.4`. It is `weir.status(nil, "metrics")`.
+--
+-- The label `limiter` is a limiter's name, or the file and line it was made at;
+-- a limiter in a shared space has the label `space` as well, and every process
+-- tells the same of it, so ask one of them. Limiters that share their labels
+-- are summed, and go on being counted (as they were at the last call) when they
+-- are collected while another one is there.
+-- @function metrics
+-- @treturn string the text, with "# EOF" as its last line
+function weir.metrics()
+  local text, err = core.status(nil, "metrics")
+  return text or error("weir.metrics: " .. err, 2)
+end
 
 --- A TCP socket shaped as LuaSocket's that yields instead of blocking.
 -- Needs LuaSocket; it is loaded at the first call.
