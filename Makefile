@@ -244,7 +244,7 @@ $(NGINX_O) $(NGINX_LUA_O): | $(NGINX_HEADERS)/ready
 $(NGINX_LUA_O): DIR_FLAGS = $(NGINX_FLAGS) $(call pkg_cflags,$(LUA_PC))
 
 # The engine in it is the Lua half's, too.
-$(NGINX_MODULE): $(NGINX_O) $(CORE_O) $(SHARED_O)
+$(NGINX_MODULE): $(NGINX_O) $(CORE_O) $(SHARED_O) $(STATUS_O)
 	$(call link,-shared)
 
 # What a policy can require is in the object.

@@ -349,6 +349,16 @@ static char *set_status_code(ngx_conf_t *cf, ngx_command_t *cmd, void *data) {
   return NGX_CONF_OK;
 }
 
+/* weir_status; in a location */
+static char *set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *data) {
+  ngx_http_core_loc_conf_t *core =
+      ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+  (void)cmd;
+  (void)data;
+  core->handler = weir_ngx_status_handler;
+  return NGX_CONF_OK;
+}
+
 static ngx_conf_enum_t on_error_words[] = { { ngx_string("refuse"), 0 },
                                             { ngx_string("pass"), 1 },
                                             { ngx_null_string, 0 } };
@@ -398,6 +408,8 @@ ngx_command_t weir_ngx_commands[] = {
     IN_PLACE(log_level), log_levels },
   { ngx_string("weir_dry_run"), ANY | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
     IN_PLACE(dry_run), NULL },
+  { ngx_string("weir_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_status,
+    NGX_HTTP_LOC_CONF_OFFSET, 0, NULL },
   ngx_null_command
 };
 

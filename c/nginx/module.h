@@ -9,6 +9,7 @@
 **   refuse.c      what a refused request is told, and the log
 **   script.c      the policy script: its half of the module, trial and life
 **   variable.c    $weir_verdict and the others
+**   status.c      the status location
 **
 ** WORDS
 **   A gate is one word of the directive `weir`: a limiter, or a handler of the
@@ -188,6 +189,11 @@ ngx_int_t weir_ngx_refuse_by_policy(weir_ngx_pass *pass,
 ** refused, as weir_on_error says. */
 ngx_int_t weir_ngx_broken(ngx_http_request_t *r);
 
+/* Adds a field to the response, whose name and value must last as long as the
+** request. false: no memory. */
+bool weir_ngx_add_field(ngx_http_request_t *r, const ngx_str_t *name,
+                        const ngx_str_t *value);
+
 /* Logs an error of the script or of a space; the same one seldom. */
 void weir_ngx_failed(weir_ngx_pass *pass, const char *why);
 
@@ -210,5 +216,9 @@ const weir_policy_half *weir_ngx_half(void);
 /* --- variable.c ----------------------------------------------------------- */
 
 ngx_int_t weir_ngx_add_variables(ngx_conf_t *cf);
+
+/* --- status.c ------------------------------------------------------------- */
+
+ngx_int_t weir_ngx_status_handler(ngx_http_request_t *r);
 
 #endif

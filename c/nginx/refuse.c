@@ -76,8 +76,8 @@ void weir_ngx_failed(weir_ngx_pass *pass, const char *why) {
 
 /* --- fields --------------------------------------------------------------- */
 
-static bool add_field(ngx_http_request_t *r, const ngx_str_t *name,
-                      const ngx_str_t *value) {
+bool weir_ngx_add_field(ngx_http_request_t *r, const ngx_str_t *name,
+                        const ngx_str_t *value) {
   ngx_table_elt_t *field = ngx_list_push(&r->headers_out.headers);
   if (!field) return false;
   ngx_memzero(field, sizeof *field);
@@ -96,7 +96,7 @@ static void add_text(ngx_http_request_t *r, const char *name, const char *text,
   value.data = ngx_pnalloc(r->pool, size);
   if (!value.data) return;
   ngx_memcpy(value.data, text, size);
-  add_field(r, &key, &value);
+  weir_ngx_add_field(r, &key, &value);
 }
 
 static void add_quota(ngx_http_request_t *r, weir_ngx_limit *limit,
@@ -175,7 +175,7 @@ ngx_int_t weir_ngx_refuse_by_policy(weir_ngx_pass *pass,
     if (is_content_type(&field->name))
       type = field->value;
     else
-      add_field(r, &field->name, &field->value);
+      weir_ngx_add_field(r, &field->name, &field->value);
   }
   if (decision->message.len)
     ngx_log_error(weir_ngx_place_of(r)->log_level, r->connection->log, 0,
