@@ -225,9 +225,12 @@ NGINX_MODULE = $(BUILD)/nginx/ngx_http_weir_module.so
 NGINX_LUA_O = $(call objects,$(wildcard c/nginx/lua/*.c)) \
   $(BUILD)/obj/nginx/files.o
 NGINX_LUA = $(BUILD)/nginx/ngx_http_weir_lua.so
-# Of the engine the Lua half has only how its own records are kept.
-NGINX_LUA_CORE = $(call objects,$(addprefix c/core/,journal.c memory.c slab.c))
-NGINX_FLAGS = -Wno-write-strings -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(addprefix \
+# Of the engine the Lua half has only what is not public: how its own records
+# are kept, and which key is busier.
+NGINX_LUA_OWN = $(call objects,$(addprefix c/core/,journal.c memory.c slab.c) \
+  c/status/rank.c)
+NGINX_FLAGS = -Wno-write-strings -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+  $(addprefix \
   -isystem $(NGINX_HEADERS)/,src/core src/event src/event/modules src/os/unix \
   src/http src/http/modules src/http/v2 objs)
 
@@ -257,7 +260,7 @@ $(BUILD)/obj/nginx/files.o: $(BUILD)/nginx/files.c
 	$(Q)$(COMPILE) -o $@ $<
 
 # It is opened deep-bound, and finds the engine in the module.
-$(NGINX_LUA): $(NGINX_LUA_O) $(BIND_O) $(EVENT_O) $(NGINX_LUA_CORE)
+$(NGINX_LUA): $(NGINX_LUA_O) $(BIND_O) $(EVENT_O) $(NGINX_LUA_OWN)
 	$(call link,-shared,$(EVENT_LIBS) $(LUA_LIBS))
 
 nginx: $(NGINX_MODULE) $(NGINX_LUA)

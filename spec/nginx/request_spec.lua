@@ -71,6 +71,7 @@ nginx.describe(_ENV, "a request", function()
       assert.equal(503, server:get("/there.txt").status)
       origin:tell "free"
       assert.equal(200, held:status())
+      server:has(0)
       local file = server:get "/there.txt"
       assert.same({ 200, "there\n" }, { file.status, file.body })
       assert.is_true(is_free(server, "/app"))
