@@ -205,7 +205,7 @@ $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libweir-lua.a $(HOST_A)
 $(BENCH_FLOOR): $(BUILD)/obj/bench/floor.o
 	$(call link,-shared,$(EVENT_LIBS))
 
--include $(wildcard $(BUILD)/obj/*/*.d)
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d)
 
 # == nginx ====================================================================
 

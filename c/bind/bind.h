@@ -24,6 +24,7 @@ typedef enum bind_state {
   BIND_RUNNABLE, /* in the run queue: just spawned, or gave way */
   BIND_WAITING,  /* its ticket is not decided */
   BIND_DECIDED,  /* its ticket is; in the run queue unless being resumed */
+  BIND_RESTING,  /* yielded to whoever made it, who will run it again */
   BIND_ENDING,   /* its coroutine is being closed */
   BIND_DONE,     /* returned; from here on it is finished */
   BIND_FAILED,   /* raised */

@@ -168,8 +168,8 @@ static int task_cancel(lua_State *L) {
 
 static const char *status_of(const bind_fiber *fiber) {
   static const char *const names[] = { "running",  "runnable", "waiting",
-                                       "runnable", "running",  "done",
-                                       "failed",   "canceled" };
+                                       "runnable", "waiting",  "running",
+                                       "done",     "failed",   "canceled" };
   return names[fiber->state];
 }
 

@@ -10,10 +10,7 @@
 #include "half.h"
 
 /* Upvalues of run. */
-enum { UP_TRACE = 1, UP_CONCLUDE };
-
-/* Upvalues of call_new. */
-enum { UP_HANDLERS = 1, UP_RUN, UP_THREADS, UP_METATABLE };
+enum { UP_TRACE = 1, UP_CONCLUDE, UP_HANDLERS, UP_METATABLE };
 
 /* --- inside the coroutine ------------------------------------------------- */
 
@@ -22,23 +19,22 @@ static void log_late(weir_policy_call *call, const char *why) {
   ngx_log_error(NGX_LOG_ERR, call->r->connection->log, 0, "weir: %s", why);
 }
 
-static int failed(lua_State *L, weir_policy_call *call) {
+/* Its error is on top. */
+static void fail(lua_State *L, weir_policy_call *call) {
   const char *why = half_push_error(
       L, call->owner.policy, lua_isstring(L, -1) ? lua_tostring(L, -1) : "?");
   if (call->settled || call->state != HALF_RUNS)
     log_late(call, why);
   else
     half_decide_failed(call, why);
-  return 0;
 }
 
-/* The handler has returned, or raised; two values are on top. */
-static int run_k(lua_State *L, int status, lua_KContext context) {
-  weir_policy_call *call = half_owner_of(L)->call;
-  (void)context;
-  half_budget_end(call->owner.policy, L);
-  if (status != LUA_OK && status != LUA_YIELD) return failed(L, call);
-  if (call->settled || call->state != HALF_RUNS) return 0;
+/* It has returned the two values on top, and has decided nothing before. */
+static void conclude(lua_State *L, weir_policy_call *call) {
+  if (lua_toboolean(L, -2) || (lua_isnil(L, -2) && lua_isnil(L, -1))) {
+    half_decide_pass(call); /* as it would be told below: the usual ones */
+    return;
+  }
   lua_pushvalue(L, lua_upvalueindex(UP_CONCLUDE));
   lua_pushnil(L);
   lua_pushboolean(L, 1);
@@ -46,15 +42,44 @@ static int run_k(lua_State *L, int status, lua_KContext context) {
   lua_pushvalue(L, -5);
   lua_call(L, 4, 2);
   half_decide(L, call);
-  return 0;
 }
 
-/* lua_CFunction: (handler, req) */
-static int run(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(UP_TRACE));
-  lua_insert(L, 1);
-  return run_k(L, lua_pcallk(L, 1, 2, 1, 0, run_k), 0);
+static int serve(lua_State *L);
+
+/* Whoever else resumes it finds that it goes on resting. */
+static int rested(lua_State *L, int status, lua_KContext context) {
+  const half_owner *owner = half_owner_of(L);
+  (void)status;
+  lua_settop(L, 0);
+  if (!owner->call || owner->policy->W->current_co != L)
+    return lua_yieldk(L, 0, context, rested);
+  return serve(L);
 }
+
+static int served(lua_State *L, int status, lua_KContext context) {
+  weir_policy_call *call = half_owner_of(L)->call;
+  weir_policy *policy = call->owner.policy;
+  half_budget_end(policy, L);
+  if (status != LUA_OK && status != LUA_YIELD)
+    fail(L, call);
+  else if (!call->settled && call->state == HALF_RUNS)
+    conclude(L, call);
+  if (policy->idle == HALF_IDLE_MAX) return 0;
+  bind_fiber_at(policy->W, (uint32_t)call->fiber)->state = BIND_RESTING;
+  return lua_yieldk(L, 0, context, rested);
+}
+
+/* Runs the handler of the call whose coroutine this is now. */
+static int serve(lua_State *L) {
+  const weir_policy_call *call = half_owner_of(L)->call;
+  lua_pushvalue(L, lua_upvalueindex(UP_TRACE));
+  lua_rawgeti(L, lua_upvalueindex(UP_HANDLERS), call->handler);
+  half_push_request(L, call, lua_upvalueindex(UP_METATABLE));
+  return served(L, lua_pcallk(L, 1, 2, 1, 0, served), 0);
+}
+
+/* lua_CFunction: a coroutine's life. */
+static int run(lua_State *L) { return serve(L); }
 
 /* --- req:proceed() -------------------------------------------------------- */
 
@@ -94,42 +119,55 @@ int half_proceed(lua_State *L) {
 
 /* --- making the coroutine ------------------------------------------------- */
 
-static lua_State *push_thread(lua_State *L, weir_policy *policy) {
-  if (!policy->idle) return lua_newthread(L);
-  lua_rawgeti(L, lua_upvalueindex(UP_THREADS), policy->idle--);
-  return lua_tothread(L, -1);
-}
-
-/* lua_CFunction: (call, handler) */
-static int call_new(lua_State *L) {
-  weir_policy_call *call = lua_touserdata(L, 1);
-  weir_policy *policy = call->owner.policy;
-  lua_State *co = push_thread(L, policy);
-  uint32_t fiber;
-  half_link_request(L, call);
+/* lua_CFunction, upvalue: run. () -> fiber */
+static int make(lua_State *L) {
+  weir_lua *W = half_owner_of(L)->policy->W;
+  lua_State *co = lua_newthread(L);
   bind_push_guard(co);
   lua_toclose(co, -1);
-  lua_pushvalue(L, lua_upvalueindex(UP_RUN));
-  lua_rawgeti(L, lua_upvalueindex(UP_HANDLERS), lua_tointeger(L, 2));
-  half_push_request(L, call, lua_upvalueindex(UP_METATABLE));
-  lua_xmove(L, co, 3);
-  fiber = bind_fiber_new(L, policy->W, true);
-  bind_fiber_at(policy->W, fiber)->state = BIND_RUNNABLE;
-  bind_run_queue_add(policy->W, fiber);
-  half_own(co, &call->owner);
-  call->co = co;
-  call->fiber = fiber;
-  return 0;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_xmove(L, co, 1);
+  lua_pushinteger(L, bind_fiber_new(L, W, true));
+  return 1;
 }
 
-void half_push_call_new(lua_State *L, int module, int handlers, int threads) {
-  lua_pushvalue(L, handlers);
+void half_push_make(lua_State *L, int module, int handlers) {
   lua_getfield(L, module, "trace");
   lua_getfield(L, module, "conclude");
-  lua_pushcclosure(L, run, UP_CONCLUDE);
-  lua_pushvalue(L, threads);
+  lua_pushvalue(L, handlers);
   half_push_request_metatable(L);
-  lua_pushcclosure(L, call_new, UP_METATABLE);
+  lua_pushcclosure(L, run, UP_METATABLE);
+  lua_pushcclosure(L, make, 1);
+}
+
+/* A coroutine that rests, or a new one; 0: there can be none, and an error is
+** on the stack. */
+static uint32_t take_fiber(weir_policy *policy) {
+  lua_State *L = policy->L;
+  uint32_t fiber;
+  while (policy->idle) {
+    uint64_t id = policy->resting[--policy->idle];
+    if (weir_slab_find(&policy->W->fibers, id)) return (uint32_t)id;
+  }
+  lua_pushvalue(L, HALF_MAKE);
+  if (lua_pcall(L, 0, 1, 0) != LUA_OK) return 0;
+  fiber = (uint32_t)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return fiber;
+}
+
+/* Gives a call its coroutine, which is ready to run. */
+static bool give_fiber(weir_policy *policy, weir_policy_call *call) {
+  uint32_t index = take_fiber(policy);
+  bind_fiber *fiber;
+  if (!index || !half_link_request(call)) return false;
+  fiber = bind_fiber_at(policy->W, index);
+  fiber->state = BIND_RUNNABLE;
+  bind_run_queue_add(policy->W, index);
+  half_own(fiber->co, &call->owner);
+  call->co = fiber->co;
+  call->fiber = bind_fiber_id(policy->W, index);
+  return true;
 }
 
 /* --- resuming it ---------------------------------------------------------- */
@@ -144,23 +182,6 @@ static void log_failure(weir_policy *policy) {
   lua_pop(L, 2);
 }
 
-/* The coroutine on top of L (popped) has ended: it may be used again. */
-static void keep_thread(weir_policy *policy, lua_State *co) {
-  lua_State *L = policy->L;
-  half_own(co, &policy->nobody);
-  if (lua_status(co) == LUA_OK && lua_gettop(co) == 0 &&
-      policy->idle < HALF_IDLE_MAX)
-    lua_rawseti(L, HALF_THREADS, ++policy->idle);
-  else
-    lua_pop(L, 1);
-}
-
-static bool has_ended(const weir_policy *policy, uint32_t fiber,
-                      const lua_State *co) {
-  return !weir_slab_live(&policy->W->fibers, fiber) ||
-         bind_fiber_at(policy->W, fiber)->co != co;
-}
-
 /* lua_CFunction: (policy, fiber) */
 static int cancel(lua_State *L) {
   weir_policy *policy = lua_touserdata(L, 1);
@@ -171,32 +192,33 @@ static int cancel(lua_State *L) {
 /* Closes the coroutine of a call. */
 static void close_call(weir_policy *policy, weir_policy_call *call) {
   lua_State *L = policy->L, *co = call->co;
-  lua_pushthread(co);
+  lua_pushthread(co); /* it may be collected once it is closed */
   lua_xmove(co, L, 1);
   half_budget_begin(policy, co);
   lua_pushcfunction(L, cancel);
   lua_pushlightuserdata(L, policy);
-  lua_pushinteger(L, call->fiber);
+  lua_pushinteger(L, (uint32_t)call->fiber);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
     log_late(call, luaL_tolstring(L, -1, NULL));
     lua_pop(L, 2);
   }
   half_budget_end(policy, co);
+  half_own(co, &policy->nobody);
+  lua_pop(L, 1);
   log_failure(policy);
   call->co = NULL;
   call->state = HALF_RETURNED;
-  keep_thread(policy, co);
 }
 
 /* Whether it gave way by something else than weir.sleep(0). */
-static bool yields_to_nobody(const weir_policy *policy, uint32_t fiber,
-                             lua_State *co) {
+static bool yields_to_nobody(const bind_fiber *fiber, lua_CFunction yield) {
+  lua_State *co = fiber->co;
   lua_Debug frame;
   bool foreign;
-  if (bind_fiber_at(policy->W, fiber)->state != BIND_RUNNABLE ||
-      !lua_getstack(co, 0, &frame) || !lua_getinfo(co, "f", &frame))
+  if (fiber->state != BIND_RUNNABLE || !lua_getstack(co, 0, &frame) ||
+      !lua_getinfo(co, "f", &frame))
     return false;
-  foreign = lua_tocfunction(co, -1) == policy->yield;
+  foreign = lua_tocfunction(co, -1) == yield;
   lua_pop(co, 1);
   return foreign;
 }
@@ -215,21 +237,26 @@ static void fail_yield(weir_policy *policy, weir_policy_call *call) {
   close_call(policy, call);
 }
 
-/* What has become of a call that was resumed; its coroutine is on top of L
-** (popped). */
-static void look_after(weir_policy *policy, weir_policy_call *call,
-                       uint32_t fiber) {
-  lua_State *co = call->co;
-  if (!has_ended(policy, fiber, co)) {
-    lua_pop(policy->L, 1);
-    if (yields_to_nobody(policy, fiber, co)) fail_yield(policy, call);
-    return;
+/* Its coroutine is another call's from here on, or is no more. */
+static void let_go(weir_policy *policy, weir_policy_call *call,
+                   const bind_fiber *fiber) {
+  if (fiber) {
+    half_own(call->co, &policy->nobody);
+    policy->resting[policy->idle++] = call->fiber;
+  } else if (!call->settled && call->state == HALF_RUNS) {
+    half_decide_failed(call, "the handler could not be run: not enough memory");
   }
   call->co = NULL;
-  if (!call->settled && call->state == HALF_RUNS)
-    half_decide_failed(call, "the handler could not be run: not enough memory");
   call->state = HALF_RETURNED;
-  keep_thread(policy, co);
+}
+
+/* What has become of a call that was resumed. */
+static void look_after(weir_policy *policy, weir_policy_call *call) {
+  const bind_fiber *fiber = weir_slab_find(&policy->W->fibers, call->fiber);
+  if (!fiber || fiber->state == BIND_RESTING)
+    let_go(policy, call, fiber);
+  else if (yields_to_nobody(fiber, policy->yield))
+    fail_yield(policy, call);
 }
 
 /* A limiter let it wait, and has decided. */
@@ -248,22 +275,16 @@ void half_resume(weir_policy *policy, uint32_t index) {
   const bind_fiber *fiber = bind_fiber_at(policy->W, index);
   lua_State *L = policy->L, *co = fiber->co;
   weir_policy_call *call = half_owner_of(co)->call;
-  lua_pushthread(co);
-  lua_xmove(co, L, 1);
   if (call && call->state == HALF_RUNS) note_wait(call, fiber);
   half_budget_begin(policy, co);
   if (bind_drive_one(L, policy->W, index) < 0) {
-    half_budget_end(policy, co);
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "weir: %s",
                   luaL_tolstring(L, -1, NULL));
     lua_pop(L, 2);
   }
   policy->limited = false;
   log_failure(policy);
-  if (call)
-    look_after(policy, call, index);
-  else
-    lua_pop(L, 1);
+  if (call) look_after(policy, call);
 }
 
 /* --- a call's life -------------------------------------------------------- */
@@ -273,19 +294,16 @@ weir_policy_step half_step_of(const weir_policy_call *call) {
   return call->state == HALF_PROCEEDS ? WEIR_POLICY_PASSES : WEIR_POLICY_WAITS;
 }
 
-void half_begin(weir_policy_call *call, int handler) {
+void half_begin(weir_policy_call *call) {
   weir_policy *policy = call->owner.policy;
   lua_State *L = policy->L;
   call->since = policy->W->now;
-  lua_pushvalue(L, HALF_BEGIN);
-  lua_pushlightuserdata(L, call);
-  lua_pushinteger(L, handler);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    half_decide_failed(call, luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 2);
+  if (!give_fiber(policy, call)) {
+    half_decide_failed(call, "not enough memory for a coroutine");
+    lua_settop(L, HALF_FIXED);
     return;
   }
-  half_resume(policy, call->fiber);
+  half_resume(policy, (uint32_t)call->fiber);
   call->waits = half_step_of(call) == WEIR_POLICY_WAITS;
 }
 
@@ -297,7 +315,7 @@ static void finish(weir_policy_call *call, const weir_policy_result *result) {
   W->outcome = result->outcome;
   weir_wake(W->home.port, call->ticket);
   bind_collect(W, false);
-  half_resume(policy, call->fiber);
+  half_resume(policy, (uint32_t)call->fiber);
   W->outcome = WEIR_DONE;
 }
 
@@ -306,7 +324,10 @@ void half_end(weir_policy_call *call, const weir_policy_result *result) {
     ngx_queue_remove(&call->link);
   }
   call->queued = false;
-  if (call->state == HALF_PROCEEDS && result) finish(call, result);
+  /* Another coroutine of the script's may have closed this one. */
+  if (call->co && !weir_slab_find(&call->owner.policy->W->fibers, call->fiber))
+    call->co = NULL;
+  if (call->co && call->state == HALF_PROCEEDS && result) finish(call, result);
   if (call->co) close_call(call->owner.policy, call);
   call->over = true;
   half_unlink_request(call);

@@ -29,6 +29,10 @@ ngx_str_t half_copy(ngx_pool_t *pool, lua_State *L, int index) {
   return copy;
 }
 
+void half_decide_pass(weir_policy_call *call) {
+  settle(call, WEIR_POLICY_PASSES);
+}
+
 void half_decide_failed(weir_policy_call *call, const char *why) {
   size_t size = ngx_strlen(why) + 1;
   char *copy = ngx_pnalloc(call->r->pool, size);
@@ -121,7 +125,7 @@ void half_decide_answer(lua_State *L, weir_policy_call *call) {
 void half_decide(lua_State *L, weir_policy_call *call) {
   const char *kind = lua_tostring(L, -2);
   if (!strcmp(kind, "pass"))
-    settle(call, WEIR_POLICY_PASSES);
+    half_decide_pass(call);
   else if (!strcmp(kind, "refuse"))
     decide_refusal(L, call);
   else

@@ -39,8 +39,9 @@ static weir_policy_step begin(weir_policy *policy, int handler,
   if (!call) return WEIR_POLICY_FAILS;
   call->owner = (half_owner){ policy, call };
   call->r = r;
+  call->handler = handler;
   policy->W->now = now;
-  half_begin(call, handler);
+  half_begin(call);
   return half_step_of(call);
 }
 

@@ -32,11 +32,10 @@ typedef struct half_owner {
 
 /* Where things lie on the main thread's stack, and what they are. */
 typedef enum half_slot {
-  HALF_BEGIN = 1, /* the function that makes a call's coroutine */
-  HALF_HANDLERS,  /* [number] = function, [name] = number */
-  HALF_WARNINGS,  /* a list of sentences */
-  HALF_THREADS,   /* [1..idle]: coroutines that can be used again */
-  HALF_FIXED = HALF_THREADS
+  HALF_MAKE = 1, /* the function that makes a coroutine */
+  HALF_HANDLERS, /* [number] = function, [name] = number */
+  HALF_WARNINGS, /* a list of sentences */
+  HALF_FIXED = HALF_WARNINGS
 } half_slot;
 
 /* What leads from a req to its call. */
@@ -44,6 +43,8 @@ typedef struct half_ref {
   weir_record record;
   weir_policy_call *call;
 } half_ref;
+
+enum { HALF_IDLE_MAX = 1024 }; /* coroutines that are kept to be used again */
 
 struct weir_policy {
   half_owner nobody;
@@ -54,10 +55,11 @@ struct weir_policy {
   bool starved;          /* it was refused some */
   bool exhausted;        /* its instructions are used up */
   uint32_t budget, left; /* thousands of instructions; budget 0: any */
-  int idle;              /* coroutines that can be used again */
+  int idle;              /* coroutines that rest */
   lua_CFunction yield;   /* coroutine.yield */
   ngx_queue_t decided;   /* calls that the module has to be told of */
   weir_slab calls;       /* of half_ref: the calls that last */
+  uint64_t resting[HALF_IDLE_MAX]; /* ids of fibers */
 };
 
 typedef enum half_state {
@@ -71,7 +73,8 @@ struct weir_policy_call {
   ngx_queue_t link; /* in `decided`, if it is queued */
   ngx_http_request_t *r;
   lua_State *co;  /* NULL: it has returned, or was closed */
-  uint32_t fiber; /* of co */
+  uint64_t fiber; /* id, of co */
+  int handler;    /* its number */
   half_state state;
   bool waits;         /* the module was told that it waits */
   bool queued;        /* it is in `decided` */
@@ -102,14 +105,12 @@ void half_state_free(weir_policy *policy);
 
 /* --- call.c --------------------------------------------------------------- */
 
-enum { HALF_IDLE_MAX = 1024 }; /* coroutines that are kept to be used again */
-
-/* Pushes the function of HALF_BEGIN; stack indices of weir.policy, of the
-** handlers and of the idle coroutines. */
-void half_push_call_new(lua_State *L, int module, int handlers, int threads);
+/* Pushes the function of HALF_MAKE; stack indices of weir.policy and of the
+** handlers. */
+void half_push_make(lua_State *L, int module, int handlers);
 
 /* Runs a handler until it decides or waits. */
-void half_begin(weir_policy_call *call, int handler);
+void half_begin(weir_policy_call *call);
 
 /* The request is over. */
 void half_end(weir_policy_call *call, const weir_policy_result *result);
@@ -147,8 +148,8 @@ void half_push_request_metatable(lua_State *L);
 void half_push_request(lua_State *L, const weir_policy_call *call,
                        int metatable);
 
-/* Lets req find the call from here on, and no longer. Raises. */
-void half_link_request(lua_State *L, weir_policy_call *call);
+/* Lets req find the call from here on, and no longer. false: no memory. */
+bool half_link_request(weir_policy_call *call);
 void half_unlink_request(weir_policy_call *call);
 
 /* The call of the req at `index`. Raises where its request is over, but with
@@ -182,6 +183,8 @@ int half_push_header(lua_State *L, ngx_http_request_t *r, const char *name,
 /* Notes what a handler has come to: `kind` and its value, as weir.policy's
 ** conclude answers, are on top of L. */
 void half_decide(lua_State *L, weir_policy_call *call);
+
+void half_decide_pass(weir_policy_call *call);
 
 /* Notes that it failed. */
 void half_decide_failed(weir_policy_call *call, const char *why);

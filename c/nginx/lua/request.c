@@ -37,13 +37,14 @@ weir_policy_call *half_check_request(lua_State *L, int index, bool after) {
   return call;
 }
 
-void half_link_request(lua_State *L, weir_policy_call *call) {
+bool half_link_request(weir_policy_call *call) {
   weir_slab *calls = &call->owner.policy->calls;
   uint32_t index;
-  if (!weir_slab_reserve(calls)) luaL_error(L, "not enough memory");
+  if (!weir_slab_reserve(calls)) return false;
   index = weir_slab_take(calls);
   ((half_ref *)weir_slab_at(calls, index))->call = call;
   call->handle = weir_slab_handle(calls, index);
+  return true;
 }
 
 void half_unlink_request(weir_policy_call *call) {

@@ -131,10 +131,10 @@ static void push_handlers(lua_State *L) {
   }
 }
 
-/* lua_CFunction: (policy, options) -> what HALF_BEGIN and the slots behind it
+/* lua_CFunction: (policy, options) -> what HALF_MAKE and the slots behind it
 ** are to be */
 static int set_up(lua_State *L) {
-  enum { POLICY = 3, LOADED, HANDLERS = LOADED + 3, THREADS };
+  enum { POLICY = 3, LOADED, HANDLERS = LOADED + 3 };
   weir_policy *policy = lua_touserdata(L, 1);
   luaL_openlibs(L);
   preload(L);
@@ -150,11 +150,9 @@ static int set_up(lua_State *L) {
   load_script(L, policy, lua_touserdata(L, 2));
   lua_settop(L, LOADED);
   push_handlers(L);
-  lua_createtable(L, HALF_IDLE_MAX, 0);
-  half_push_call_new(L, POLICY, HANDLERS, THREADS);
+  half_push_make(L, POLICY, HANDLERS);
   lua_pushvalue(L, HANDLERS);
   lua_getfield(L, LOADED, "warnings");
-  lua_pushvalue(L, THREADS);
   return HALF_FIXED;
 }
 
