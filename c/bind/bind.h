@@ -87,6 +87,7 @@ typedef struct weir_lua {
   bool looking;      /* spaces are being walked through: none is freed */
   bool stirred;      /* somebody was resumed in this turn of the loop */
   bool littered;     /* somebody was since garbage was last looked for */
+  bool fresh;        /* `now` has just been read, and nobody has used it */
   bool hosted;       /* a program runs the tasks: there is no loop to run */
   weir_outcome outcome; /* of calls whose function returns */
   bool pretends;        /* weir.pretend: shared spaces are made up */

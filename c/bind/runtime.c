@@ -129,7 +129,8 @@ weir_lua *bind_find(lua_State *L) {
 
 uint64_t bind_now(weir_lua *W, bool exact) {
   if (!W->driving && W->alive) exact = true;
-  if (exact && !W->virtual_time) W->now = weir_loop_now();
+  if (exact && !W->virtual_time && !W->fresh) W->now = weir_loop_now();
+  W->fresh = false;
   return W->now;
 }
 

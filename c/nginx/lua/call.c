@@ -85,17 +85,11 @@ static int run(lua_State *L) { return serve(L); }
 
 static int proceed_k(lua_State *L, int status, lua_KContext id) {
   weir_policy *policy = half_owner_of(L)->policy;
-  const weir_policy_result *result;
   bind_result over;
   (void)status;
   if (!bind_wait_over(L, policy->W, id, &over))
     return bind_wait_again(L, id, proceed_k);
-  result = half_owner_of(L)->call->result;
-  lua_createtable(L, 0, 3);
-  bind_set_integer(L, "status", result->status);
-  bind_set_integer(L, "bytes", (uint64_t)result->bytes);
-  if (result->upstream_ns)
-    bind_set_seconds(L, "upstream_time", result->upstream_ns);
+  half_push_response(L, half_owner_of(L)->call->result);
   return 1;
 }
 
@@ -113,6 +107,7 @@ int half_proceed(lua_State *L) {
   fiber = bind_wait_prepare(L, W, "req:proceed");
   call->ticket = bind_park(L, W, fiber, WEIR_NEVER);
   call->state = HALF_PROCEEDS;
+  call->owner.policy->proceeding++;
   half_note_waited(call);
   return bind_wait(L, &W->home, fiber, call->ticket, proceed_k);
 }
@@ -189,6 +184,12 @@ static int cancel(lua_State *L) {
   return 0;
 }
 
+static void returned(weir_policy *policy, weir_policy_call *call) {
+  if (call->state == HALF_PROCEEDS) policy->proceeding--;
+  call->state = HALF_RETURNED;
+  call->co = NULL;
+}
+
 /* Closes the coroutine of a call. */
 static void close_call(weir_policy *policy, weir_policy_call *call) {
   lua_State *L = policy->L, *co = call->co;
@@ -206,8 +207,7 @@ static void close_call(weir_policy *policy, weir_policy_call *call) {
   half_own(co, &policy->nobody);
   lua_pop(L, 1);
   log_failure(policy);
-  call->co = NULL;
-  call->state = HALF_RETURNED;
+  returned(policy, call);
 }
 
 /* Whether it gave way by something else than weir.sleep(0). */
@@ -246,8 +246,7 @@ static void let_go(weir_policy *policy, weir_policy_call *call,
   } else if (!call->settled && call->state == HALF_RUNS) {
     half_decide_failed(call, "the handler could not be run: not enough memory");
   }
-  call->co = NULL;
-  call->state = HALF_RETURNED;
+  returned(policy, call);
 }
 
 /* What has become of a call that was resumed. */
@@ -326,7 +325,7 @@ void half_end(weir_policy_call *call, const weir_policy_result *result) {
   call->queued = false;
   /* Another coroutine of the script's may have closed this one. */
   if (call->co && !weir_slab_find(&call->owner.policy->W->fibers, call->fiber))
-    call->co = NULL;
+    returned(call->owner.policy, call);
   if (call->co && call->state == HALF_PROCEEDS && result) finish(call, result);
   if (call->co) close_call(call->owner.policy, call);
   call->over = true;

@@ -40,7 +40,7 @@ static weir_policy_step begin(weir_policy *policy, int handler,
   call->owner = (half_owner){ policy, call };
   call->r = r;
   call->handler = handler;
-  policy->W->now = now;
+  half_set_time(policy, now);
   half_begin(call);
   return half_step_of(call);
 }
@@ -51,12 +51,17 @@ static const weir_policy_decision *decision(weir_policy_call *call) {
 
 static void end(weir_policy_call *call, const weir_policy_result *result,
                 uint64_t now) {
-  call->owner.policy->W->now = now;
+  half_set_time(call->owner.policy, now);
   half_end(call, result);
 }
 
+/* Nobody waits but for the end of a request, as a rule: then there is no need
+** to ask the engine. */
 static bool pending(weir_policy *policy) {
-  return policy->W->run_first || bind_pending(policy->W);
+  const weir_lua *W = policy->W;
+  return W->run_first ||
+         (W->alive != policy->proceeding + (uint32_t)policy->idle &&
+          bind_pending(W));
 }
 
 /* Queues a call that has decided for next(). */
@@ -81,7 +86,7 @@ static bool resume_next(weir_policy *policy) {
 static uint64_t step(weir_policy *policy, uint64_t now) {
   weir_lua *W = policy->W;
   int resumed = 0;
-  W->now = now;
+  half_set_time(policy, now);
   bind_advance(W);
   bind_wait_end_troubled(W);
   W->stepping = true;

@@ -55,6 +55,7 @@ struct weir_policy {
   bool starved;          /* it was refused some */
   bool exhausted;        /* its instructions are used up */
   uint32_t budget, left; /* thousands of instructions; budget 0: any */
+  uint32_t proceeding;   /* calls in req:proceed() */
   int idle;              /* coroutines that rest */
   lua_CFunction yield;   /* coroutine.yield */
   ngx_queue_t decided;   /* calls that the module has to be told of */
@@ -108,6 +109,12 @@ void half_state_free(weir_policy *policy);
 /* Pushes the function of HALF_MAKE; stack indices of weir.policy and of the
 ** handlers. */
 void half_push_make(lua_State *L, int module, int handlers);
+
+/* The time, as the module has just read it. */
+static inline void half_set_time(weir_policy *policy, uint64_t now) {
+  policy->W->now = now;
+  policy->W->fresh = true;
+}
 
 /* Runs a handler until it decides or waits. */
 void half_begin(weir_policy_call *call);
@@ -200,6 +207,10 @@ void half_note_waited(weir_policy_call *call);
 ngx_str_t half_copy(ngx_pool_t *pool, lua_State *L, int index);
 
 /* --- response.c ----------------------------------------------------------- */
+
+/* Pushes what req:proceed() answers. */
+void half_push_response(lua_State *L, const weir_policy_result *result);
+void half_open_response(lua_State *L); /* makes its type */
 
 #define HALF_ANSWERED "weir.answered" /* registry key of what refuse answers */
 

@@ -297,6 +297,7 @@ void half_push_request_metatable(lua_State *L) {
                                           { "__tostring", to_string },
                                           { NULL, NULL } };
   half_open_looks(L);
+  half_open_response(L);
   lua_createtable(L, 0, 6);
   luaL_setfuncs(L, metamethods, 0);
   lua_pushliteral(L, "weir.request");

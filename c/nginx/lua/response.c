@@ -7,7 +7,47 @@
 */
 #include "half.h"
 
-/* Upvalue of both: what checks the arguments. */
+/* --- what became of it ---------------------------------------------------- */
+
+static const char RESPONSE; /* registry key of the metatable */
+
+/* Most scripts do not look at it: it is cheaper to make than a table. */
+void half_push_response(lua_State *L, const weir_policy_result *result) {
+  weir_policy_result *copy = lua_newuserdatauv(L, sizeof *copy, 0);
+  *copy = *result;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &RESPONSE);
+  lua_setmetatable(L, -2);
+}
+
+/* response.status, response.bytes, response.upstream_time */
+static int response_index(lua_State *L) {
+  const weir_policy_result *self = lua_touserdata(L, 1);
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (!strcmp(name, "status"))
+    lua_pushinteger(L, (lua_Integer)self->status);
+  else if (!strcmp(name, "bytes"))
+    lua_pushinteger(L, (lua_Integer)self->bytes);
+  else if (!strcmp(name, "upstream_time") && self->upstream_ns)
+    bind_push_seconds(L, self->upstream_ns);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+void half_open_response(lua_State *L) {
+  lua_createtable(L, 0, 3);
+  lua_pushcfunction(L, response_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "weir.response");
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, "weir.response");
+  lua_setfield(L, -2, "__metatable");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &RESPONSE);
+}
+
+/* --- req:refuse ----------------------------------------------------------- */
+
+/* Upvalue of it and of set_header: what checks the arguments. */
 
 int half_refuse(lua_State *L) {
   weir_policy_call *call = half_check_request(L, 1, false);
