@@ -88,14 +88,13 @@ typedef struct weir_lua {
   bool stirred;      /* somebody was resumed in this turn of the loop */
   bool littered;     /* somebody was since garbage was last looked for */
   bool fresh;        /* `now` has just been read, and nobody has used it */
-  bool hosted;       /* a program runs the tasks: there is no loop to run */
+  bool hosted; /* a program runs the tasks: there is no loop to run, and it
+                  listens to the spaces, which stay */
   weir_outcome outcome; /* of calls whose function returns */
   bool pretends;        /* weir.pretend: shared spaces are made up */
   bool traces;          /* weir.trace: where permits are asked for is noted */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
-  struct weir_status *status; /* what weir.status has read; NULL: nothing yet */
-  struct weir_status *status_of_one; /* likewise, when asked for one space */
 } weir_lua;
 
 /* How a wait ended. */
@@ -266,6 +265,10 @@ int bind_raise_failure(lua_State *L, weir_lua *W);
 
 /* Pushes it. Does not raise. */
 void bind_push_failure(lua_State *L, weir_lua *W);
+
+/* To be called by whoever drives, before it sleeps: finds the errors of tasks
+** that nobody can join any more. */
+void bind_find_lost_errors(lua_State *L, weir_lua *W);
 
 /* To be called by whoever drives, after each turn: finds the permits of shared
 ** spaces that nobody here can reach any more. */
@@ -539,7 +542,6 @@ void bind_open_request(lua_State *L, int self);
 void bind_open_all(lua_State *L, int self);
 void bind_open_look(lua_State *L, int self);
 void bind_open_report(lua_State *L, int self);
-void bind_open_status(lua_State *L, int self);
 void bind_open_task(lua_State *L, int self);
 void bind_open_host(lua_State *L, int self);
 void bind_open_source(lua_State *L, int self);

@@ -338,6 +338,18 @@ int bind_drive(lua_State *L, weir_lua *W, int budget) {
   return protect(L, W, drive, budget);
 }
 
+/* lua_CFunction: (runtime, fiber) -> 1. The coroutine was resumed, and has not
+** yielded to wait. */
+static int leave_one(lua_State *L) {
+  weir_lua *W = lua_touserdata(L, 1);
+  uint32_t index = (uint32_t)lua_tointeger(L, 2);
+  lua_State *co = bind_fiber_at(W, index)->co;
+  int status = lua_status(co);
+  leave_task(L, W, index, status == LUA_OK || status == LUA_YIELD ? 0 : -1);
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
 /* lua_CFunction: (runtime, fiber) -> 1 */
 static int drive_one(lua_State *L) {
   run_one(L, lua_touserdata(L, 1), (uint32_t)lua_tointeger(L, 2));
@@ -345,6 +357,22 @@ static int drive_one(lua_State *L) {
   return 1;
 }
 
-int bind_drive_one(lua_State *L, weir_lua *W, uint32_t fiber) {
-  return protect(L, W, drive_one, fiber);
+/* A task that goes on to wait needs no protected call: nothing of Lua's is made
+** for it. */
+int bind_drive_one(lua_State *L, weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  lua_State *co = fiber->co;
+  int n;
+  if (!fiber->task || (fiber->state == BIND_RUNNABLE && is_over(fiber)))
+    return protect(L, W, drive_one, index);
+  n = arguments(fiber);
+  bind_run_queue_remove(W, index);
+  W->driving = true;
+  n = resume(L, W, index, n);
+  W->driving = false;
+  if (n < 0 || lua_status(co) != LUA_YIELD) /* it may return many values */
+    return protect(L, W, leave_one, index);
+  lua_pop(co, n);
+  if (bind_fiber_at(W, index)->state != BIND_RUNNING) return 1;
+  return protect(L, W, leave_one, index);
 }

@@ -100,9 +100,9 @@ static bool is_deadlock(lua_State *L, const weir_lua *W) {
   return !can_go_on(W);
 }
 
-/* Before the loop goes to sleep: the error of a task whose object nobody has
-** any more can be claimed by nobody, and must not wait for the collector. */
-static void find_lost_errors(lua_State *L, weir_lua *W) {
+/* The error of a task whose object nobody has any more can be claimed by
+** nobody, and must not wait for the collector. */
+void bind_find_lost_errors(lua_State *L, weir_lua *W) {
   if (!W->unclaimed || W->run_first || bind_pending(W)) return;
   W->unclaimed = false;
   lua_gc(L, LUA_GCCOLLECT);
@@ -128,7 +128,7 @@ static run_end run_loop(lua_State *L, weir_lua *W, uint32_t main) {
   for (;;) {
     if (bind_interrupted()) return RUN_INTERRUPTED;
     bind_wait_end_troubled(W);
-    find_lost_errors(L, W);
+    bind_find_lost_errors(L, W);
     bind_find_lost_permits(L, W);
     if (W->failed || bind_fiber_at(W, main)->state == BIND_FAILED)
       return RUN_FAILED;

@@ -409,7 +409,11 @@ also closes at the end of its block as `local space <close>`.
 @function space:close
 */
 static int space_close(lua_State *L) {
-  bind_close_space(check_space(L, "space:close"));
+  bind_space *space = check_space(L, "space:close");
+  if (space->W->hosted)
+    return luaL_error(L, "space:close: this program listens to its spaces; "
+                         "they stay open");
+  bind_close_space(space);
   return 0;
 }
 

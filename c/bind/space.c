@@ -169,7 +169,7 @@ void bind_close_space(bind_space *space) {
 
 void bind_free_spaces(weir_lua *W, bool all) {
   bind_space **link = &W->opened;
-  if (W->looking && !all) return;
+  if ((W->looking || W->hosted) && !all) return;
   while (*link) {
     bind_space *space = *link;
     if (space->users && !all) {

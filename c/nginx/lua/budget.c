@@ -50,12 +50,15 @@ void half_budget_begin(weir_policy *policy, lua_State *co) {
   policy->exhausted = false;
   policy->starved = false;
   policy->limited = true;
-  if (policy->budget) lua_sethook(co, look, LUA_MASKCOUNT, STEP);
+  if (policy->budget && !lua_gethook(co))
+    lua_sethook(co, look, LUA_MASKCOUNT, STEP);
 }
 
 void half_budget_end(weir_policy *policy, lua_State *co) {
   policy->limited = false;
-  if (policy->budget) lua_sethook(co, NULL, 0, 0);
+  policy->left = UINT32_MAX;
+  if (policy->exhausted) lua_sethook(co, NULL, 0, 0);
+  policy->exhausted = false;
 }
 
 const char *half_push_error(lua_State *L, const weir_policy *policy,

@@ -167,7 +167,7 @@ static bool give_fiber(weir_policy *policy, weir_policy_call *call) {
 
 /* --- resuming it ---------------------------------------------------------- */
 
-static void log_failure(weir_policy *policy) {
+void half_log_failure(weir_policy *policy) {
   lua_State *L = policy->L;
   if (!policy->W->failed) return;
   bind_push_failure(L, policy->W);
@@ -206,7 +206,7 @@ static void close_call(weir_policy *policy, weir_policy_call *call) {
   half_budget_end(policy, co);
   half_own(co, &policy->nobody);
   lua_pop(L, 1);
-  log_failure(policy);
+  half_log_failure(policy);
   returned(policy, call);
 }
 
@@ -282,7 +282,7 @@ void half_resume(weir_policy *policy, uint32_t index) {
     lua_pop(L, 2);
   }
   policy->limited = false;
-  log_failure(policy);
+  half_log_failure(policy);
   if (call) look_after(policy, call);
 }
 

@@ -83,8 +83,20 @@ static bool resume_next(weir_policy *policy) {
   return true;
 }
 
+/* Now and then: it runs the collector. Answers when it is due again. */
+static uint64_t find_errors(weir_policy *policy, uint64_t now) {
+  if (!policy->W->unclaimed) return WEIR_NEVER;
+  if (now >= policy->errors_at) {
+    policy->errors_at = now + BIND_S_TO_NS;
+    bind_find_lost_errors(policy->L, policy->W);
+    half_log_failure(policy);
+  }
+  return policy->W->unclaimed ? policy->errors_at : WEIR_NEVER;
+}
+
 static uint64_t step(weir_policy *policy, uint64_t now) {
   weir_lua *W = policy->W;
+  uint64_t due;
   int resumed = 0;
   half_set_time(policy, now);
   bind_advance(W);
@@ -95,7 +107,9 @@ static uint64_t step(weir_policy *policy, uint64_t now) {
   W->stepping = false;
   W->stirred |= resumed > 0;
   bind_find_lost_permits(policy->L, W);
-  return pending(policy) ? now : bind_next_deadline(W);
+  if (pending(policy)) return now;
+  due = find_errors(policy, now);
+  return due < bind_next_deadline(W) ? due : bind_next_deadline(W);
 }
 
 static bool next(weir_policy *policy, ngx_http_request_t **r,

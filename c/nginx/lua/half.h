@@ -55,6 +55,7 @@ struct weir_policy {
   bool starved;          /* it was refused some */
   bool exhausted;        /* its instructions are used up */
   uint32_t budget, left; /* thousands of instructions; budget 0: any */
+  uint64_t errors_at;    /* ns, when to look for those of tasks again */
   uint32_t proceeding;   /* calls in req:proceed() */
   int idle;              /* coroutines that rest */
   lua_CFunction yield;   /* coroutine.yield */
@@ -124,6 +125,9 @@ void half_end(weir_policy_call *call, const weir_policy_result *result);
 
 /* Resumes a fiber that may go on, and sees what has become of it. */
 void half_resume(weir_policy *policy, uint32_t fiber);
+
+/* Logs the error of a task that nobody joins, if there is one. */
+void half_log_failure(weir_policy *policy);
 
 /* What a call has come to. */
 weir_policy_step half_step_of(const weir_policy_call *call);

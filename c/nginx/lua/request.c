@@ -28,9 +28,11 @@ weir_policy_call *half_check_request(lua_State *L, int index, bool after) {
   weir_policy_call *call;
   if (!self) bind_expected(L, "req", NULL, "a request", index);
   call = find(L, self);
-  if (!call)
+  if (!call) {
     luaL_error(L, "this request is over: what is needed of it later has to be "
                   "kept by then");
+    return NULL;
+  }
   if (!after && !call->r->pool)
     luaL_error(L, "the response is finished: this has to be read or done "
                   "before req:proceed()");
