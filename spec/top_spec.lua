@@ -438,8 +438,10 @@ describe("weir top", function()
       if ending == "C-c" then
         press "C-c"
       else
-        local pid = tmux "display-message -p '#{pane_pid}'":match "%d+"
-        os.execute(("pkill -%s -P %s lua"):format(ending, pid))
+        local shell = tmux "display-message -p '#{pane_pid}'":match "%d+"
+        local file <close> = assert(io.open(("/proc/%s/task/%s/children")
+          :format(shell, shell)))
+        os.execute(("kill -%s %d"):format(ending, file:read "n"))
       end
       is_restored()
       tmux "kill-server"

@@ -330,21 +330,6 @@ static int walk_limiters(life *l) {
   return when(l, false);
 }
 
-static int walk_all_keys(life *l) {
-  uint32_t cursor = 0;
-  weir_key_info info;
-  while (weir_key_walk_all(l->space, &cursor, &info))
-    must(strlen(info.label) <= WEIR_LABEL_MAX);
-  return when(l, false);
-}
-
-static int walk_limiters(life *l) {
-  uint32_t cursor = 0;
-  weir_limiter limiter;
-  while (weir_limiter_walk(l->space, &cursor, &limiter)) must(limiter != 0);
-  return when(l, false);
-}
-
 static int quota(life *l) {
   weir_request request = request_of(l);
   weir_quota is;
@@ -365,15 +350,6 @@ static int walk_tickets(life *l) {
   bool any = false;
   while (weir_ticket_walk(port, &cursor, l->now, &info)) any = true;
   return when(l, any && l->space->root->damaged && !cursor);
-}
-
-static int walk_all_tickets(life *l) {
-  uint32_t cursor = 0;
-  weir_ticket_info info;
-  while (weir_ticket_walk_all(l->space, &cursor, l->now, &info))
-    if (weir_port_seat(l->space, info.port) > WEIR_SEATS)
-      return when(l, false); /* who asks for the pid checks it */
-  return when(l, false);
 }
 
 static int walk_all_tickets(life *l) {

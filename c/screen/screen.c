@@ -110,7 +110,7 @@ static void start_colours(void) {
   if (!has_colors() || getenv("NO_COLOR")) return;
   start_color();
   use_default_colors();
-  for (short i = 0; i < STYLES; i++)
+  for (int i = 0; i < STYLES; i++)
     if (styles[i].colour >= 0) init_pair((short)(i + 1), styles[i].colour, -1);
 }
 
