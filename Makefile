@@ -57,10 +57,14 @@ SHARED_O = $(call objects,$(wildcard c/shared/*.c))
 EVENT_O = $(call objects,$(wildcard c/event/*.c))
 STATUS_O = $(call objects,$(wildcard c/status/*.c))
 BIND_O = $(call objects,$(wildcard c/bind/*.c))
+SCREEN_O = $(call objects,$(wildcard c/screen/*.c))
 
 LIB_NAMES = weir weir-shared weir-status weir-event weir-lua
 LIBS = $(foreach l,$(LIB_NAMES),$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
 MODULE = $(BUILD)/lua/weir/core.so
+# Of `weir top`; nothing else wants ncurses, so it is built where that is.
+SCREEN = $(if $(shell pkg-config --exists ncursesw && echo yes),\
+           $(BUILD)/lua/weir/screen.so)
 
 # A test is a program of its own; what they share are the other files.
 TEST_MAINS = $(wildcard c/test/test_*.c c/test/model.c)
@@ -110,6 +114,8 @@ POSIX_FLAGS = -D_POSIX_C_SOURCE=200809L \
 
 $(BUILD)/obj/core/%: DIR_FLAGS =
 $(BUILD)/obj/shared/%: DIR_FLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+$(BUILD)/obj/screen/%: DIR_FLAGS = -D_GNU_SOURCE \
+  $(call pkg_cflags,$(LUA_PC) ncursesw)
 $(BUILD)/obj/%: DIR_FLAGS = $(POSIX_FLAGS)
 # Processes that have more in common than POSIX says.
 $(BUILD)/obj/test/storm.o $(BUILD)/obj/bench/bench_shared.o \
@@ -142,7 +148,7 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(LIBS) $(MODULE)
+all: $(LIBS) $(MODULE) $(SCREEN)
 tests: $(TESTS) $(EXAMPLES)
 fuzzers: $(FUZZERS)
 benches: $(BENCHES) $(BENCH_FLOOR)
@@ -196,6 +202,9 @@ $(MODULE): $(BIND_O) $(HOST_A)
 	$(call link,$(CLOSED),$(EVENT_LIBS))
 $(BUILD)/libweir-lua.so: $(BIND_O) $(HOST_A)
 	$(call link,$(SHARED) $(CLOSED),$(EVENT_LIBS))
+
+$(BUILD)/lua/weir/screen.so: $(SCREEN_O)
+	$(call link,$(CLOSED),$(call pkg_libs,ncursesw) -lm)
 
 # A program is one file of c/test, c/fuzz, c/bench or c/examples.
 $(BUILD)/test/%: $(BUILD)/obj/test/%.o $(BUILD)/libcheck.a $(HOST_A)
@@ -355,7 +364,7 @@ install: all
 	  ln -sf $$lib.$(VERSION) $(lib_dir)/$$lib.$(SONAME_V) && \
 	  ln -sf $$lib.$(SONAME_V) $(lib_dir)/$$lib || exit; \
 	done
-	install -m 755 $(MODULE) $(clua_dir)/weir
+	install -m 755 $(MODULE) $(SCREEN) $(clua_dir)/weir
 	for file in $(LUA_FILES); do \
 	  install -m 644 lua/$$file $(lua_dir)/$$file || exit; \
 	done

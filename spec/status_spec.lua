@@ -201,7 +201,7 @@ local function serve(port, seconds)
     module.sleep(1000)
     permit:release()
   end)
-  arg = { port, seconds }
+  _G.arg = { port, seconds }
   module.run(dofile, "lua/examples/status.lua")
 end
 

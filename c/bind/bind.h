@@ -95,6 +95,8 @@ typedef struct weir_lua {
   bool traces;          /* weir.trace: where permits are asked for is noted */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
+  struct weir_status *status; /* what weir.status has read; NULL: nothing yet */
+  struct weir_status *status_of_one; /* likewise, when asked for one space */
 } weir_lua;
 
 /* How a wait ended. */
@@ -542,6 +544,7 @@ void bind_open_request(lua_State *L, int self);
 void bind_open_all(lua_State *L, int self);
 void bind_open_look(lua_State *L, int self);
 void bind_open_report(lua_State *L, int self);
+void bind_open_status(lua_State *L, int self);
 void bind_open_task(lua_State *L, int self);
 void bind_open_host(lua_State *L, int self);
 void bind_open_source(lua_State *L, int self);

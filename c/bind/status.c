@@ -2,7 +2,7 @@
 ** status.c - what spaces do and have done, for an embedder to serve; and a look
 ** at a space without taking part in it.
 */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <weir_status.h>
@@ -115,7 +115,7 @@ static int status_of_look(lua_State *L, look_object *look,
   bind_space named = { .shared = true }; /* for the sentence */
   weir_status *status;
   int error = BIND_E_CLOSED;
-  memcpy(named.url, look->url, sizeof named.url);
+  snprintf(named.url, sizeof named.url, "%s", look->url);
   if (look->space) {
     status = status_of(L, &look->status);
     weir_status_bound(status, 0);
@@ -145,9 +145,10 @@ static int status(lua_State *L) {
   weir_lua *W = bind_self(L);
   const bind_space *one = bind_to_space(L, 1), *bad;
   weir_status_kind kind = check_kind(L, 2, WHO);
+  look_object *look = to_look(L, 1);
   weir_status *of;
   int error;
-  if (to_look(L, 1)) return status_of_look(L, to_look(L, 1), kind);
+  if (look) return status_of_look(L, look, kind);
   if (!one && !lua_isnoneornil(L, 1))
     return bind_expected(L, WHO, NULL, "a space or nil", 1);
   luaL_checkstack(L, LUA_MINSTACK, "weir");
@@ -211,7 +212,7 @@ static int look(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &LOOK);
   lua_setmetatable(L, -2);
   lua_pushfstring(L, "shm:%s", name);
-  strncpy(self->url, lua_tostring(L, -1), sizeof self->url - 1);
+  snprintf(self->url, sizeof self->url, "%s", lua_tostring(L, -1));
   lua_pop(L, 1);
   self->space = weir_shared_open(name, &options, why);
   if (self->space) return 1;

@@ -3,8 +3,8 @@
 ** weir.h, which includes it.
 **
 ** PURPOSE
-**   For people and their tools: numbers of one limiter, key or ticket, and walks
-**   over all of them. Nothing here changes anything that a request depends on.
+**   For people and their tools: numbers of one limiter, key or ticket, and
+**   walks over all of them. Nothing here changes anything that a request depends on.
 **
 ** USE
 **   weir_limiter limiter;

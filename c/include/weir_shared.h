@@ -59,8 +59,8 @@ typedef struct weir_shared_options {
                          only where it is noticed by the way */
   bool existing;      /* do not make it: it must be there */
   bool group;         /* a new one is for its group, too: 0770 and 0660 */
-  bool look;          /* only to look at what others do there: `existing`, and
-                         no port can be attached. Root may look at everybody's */
+  bool look; /* only to look at what others do there: `existing`, and no
+                         port can be attached. Root may look at everybody's */
 } weir_shared_options;
 
 /* Opens a space, makes it if need be. NULL options: all zero. NULL: `why`, of

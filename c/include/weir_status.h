@@ -73,13 +73,13 @@ typedef enum weir_status_kind {
 WEIR_API weir_status *weir_status_new(void);
 WEIR_API void weir_status_free(weir_status *status);
 
-/* How many keys, and how many tickets, a read looks at most; 0: all of them. A
-** host that must not stand still for long leaves it as it is: WEIR_STATUS_RECORDS
-** are a few milliseconds. Counts of limiters are always whole. */
+/* How many keys, and how many tickets, a read looks at; 0: all of them. A host
+** that must not stand still for long leaves it at WEIR_STATUS_RECORDS. The
+** counts of limiters are whole in any case. */
 WEIR_API void weir_status_bound(weir_status *status, uint32_t records);
 
-/* Forgets what was read, to read anew. The counters of limiters that are no more
-** go on in the metrics as long as another one has their name. */
+/* Forgets what was read, to read anew. The counters of limiters that are no
+** more go on in the metrics as long as another one has their name. */
 WEIR_API void weir_status_clear(weir_status *status);
 
 /*

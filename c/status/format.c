@@ -11,9 +11,7 @@ typedef struct piece {
   size_t size;
 } piece;
 
-static char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+static int lower(int c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; }
 
 /* Whether it is this word, in whatever case. */
 static bool is(piece text, const char *word) {

@@ -7,8 +7,8 @@
 
 /* `"key":`, after a comma where something stands before it. */
 static void key(weir_writer *out, const char *name) {
-  char last = out->size ? out->bytes[out->size - 1] : '{';
-  if (last != '{' && last != '[') weir_write_put(out, ",");
+  const char *last = out->size ? out->bytes + out->size - 1 : "{";
+  if (*last != '{' && *last != '[') weir_write_put(out, ",");
   weir_write_put(out, "\"");
   weir_write_put(out, name);
   weir_write_put(out, "\":");

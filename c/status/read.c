@@ -59,9 +59,10 @@ static int read_limiters(const reading *r) {
   weir_limiter limiter;
   uint32_t cursor = 0;
   while (weir_limiter_walk(r->space, &cursor, &limiter)) {
-    if (!weir_status_grow(&status->rows, status->row_count,
-                          sizeof *status->rows))
-      return WEIR_E_MEMORY;
+    weir_status_row *rows =
+        weir_status_grow(status->rows, status->row_count, sizeof *rows);
+    if (!rows) return WEIR_E_MEMORY;
+    status->rows = rows;
     if (read_row(r, limiter, &status->rows[status->row_count]))
       status->row_count++;
   }
@@ -226,11 +227,11 @@ static int read_all(const reading *r) {
 
 static bool add_space(weir_status *status, const weir_space *space,
                       const char *name) {
-  weir_status_space *to;
-  if (!weir_status_grow(&status->spaces, status->space_count,
-                        sizeof *status->spaces))
-    return false;
-  to = &status->spaces[status->space_count++];
+  weir_status_space *to =
+      weir_status_grow(status->spaces, status->space_count, sizeof *to);
+  if (!to) return false;
+  status->spaces = to;
+  to += status->space_count++;
   weir_write_clean(to->name, sizeof to->name, name ? name : "");
   if (weir_shared_inspect(space, &to->use))
     to->use = (weir_shared_use){ 0, 0, 0 };

@@ -32,14 +32,9 @@ void weir_status_clear(weir_status *status) {
 }
 
 /* The room doubles whenever the count comes to a power of two. */
-bool weir_status_grow(void *list, uint32_t count, size_t size) {
-  void *old, *more;
-  if (count & (count - 1)) return true;
-  memcpy(&old, list, sizeof old);
-  more = realloc(old, (count ? 2 * (size_t)count : 1) * size);
-  if (!more) return false;
-  memcpy(list, &more, sizeof more);
-  return true;
+void *weir_status_grow(void *list, uint32_t count, size_t size) {
+  if (count & (count - 1)) return list;
+  return realloc(list, (count ? 2 * (size_t)count : 1) * size);
 }
 
 /* --- names ---------------------------------------------------------------- */

@@ -108,7 +108,8 @@ void weir_status_page(weir_writer *out);
 ** memory, and they begin anew. */
 bool weir_status_remember(weir_status *status);
 
-/* Makes room for one more of a list of records; false: no memory. */
-bool weir_status_grow(void *list, uint32_t count, size_t size);
+/* The list with room for one more record; NULL: no memory, and the list is as
+** it was. */
+void *weir_status_grow(void *list, uint32_t count, size_t size);
 
 #endif

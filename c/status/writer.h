@@ -1,6 +1,6 @@
 /*
-** writer.h - a text that grows. Where memory runs out it is lost, and says so at
-** the end: nobody has to ask in between.
+** writer.h - a text that grows. Where memory runs out it is lost, and says so
+** at the end: nobody has to ask in between.
 */
 #ifndef WEIR_STATUS_WRITER_H
 #define WEIR_STATUS_WRITER_H

@@ -19,7 +19,8 @@ static const char *text_of(weir_status *status, const world *w,
   weir_status_clear(status);
   CHECK_EQ(weir_status_read(status, w->space, name, w->now), 0);
   text = weir_status_text(status, kind, &size);
-  if (!CHECK(text != NULL)) return "";
+  CHECK(text != NULL);
+  if (!text) return "";
   CHECK_EQ(strlen(text), size);
   return text;
 }
@@ -140,9 +141,8 @@ TEST(the_busiest_keys_and_the_oldest_come_first_and_ten_of_them) {
     snprintf(key, sizeof key, "key%02d", i);
     w.now += S;
     ASK(&w, WEIR_ADMITTED, .key = key, .key_size = 5);
-    if (i == 17) ASK(&w, WEIR_ADMITTED, .key = key, .key_size = 5);
+    if (i == 17 || i == 23) ASK(&w, WEIR_ADMITTED, .key = key, .key_size = 5);
     if (i == 17) ASK(&w, WEIR_WAITING, .key = key, .key_size = 5);
-    if (i == 23) ASK(&w, WEIR_ADMITTED, .key = key, .key_size = 5);
   }
   text = text_of(status, &w, NULL, WEIR_STATUS_JSON);
   CHECK(place_of(text, "{\"key\":\"key17\",\"limit\":2,\"in_use\":2,"
