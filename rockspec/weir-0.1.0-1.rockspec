@@ -7,14 +7,14 @@ description = {
   detailed = [[
 A decorator for coroutines: at most n calls of a function run at once, the
 others wait their turn in order, on a libevent loop or on your own. It needs
-libevent 2.1. weir.tcp and the command `weir` take LuaSocket and argparse where
-they are installed, as rocks or by the system.]],
+libevent 2.1. weir.tcp and the command `weir` take LuaSocket, argparse and
+lua-zlib where they are installed, as rocks or by the system.]],
   license = "MIT",
 }
 
--- LuaSocket and argparse are not listed: nothing but weir.tcp and the command
--- use them, and LuaRocks would download what the system's packages have brought
--- already.
+-- LuaSocket, argparse and lua-zlib are not listed: nothing but weir.tcp and the
+-- command use them, and LuaRocks would download what the system's packages have
+-- brought already.
 dependencies = { "lua >= 5.4, < 5.5" }
 
 external_dependencies = {
