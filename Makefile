@@ -56,6 +56,7 @@ CORE_O = $(call objects,$(wildcard c/core/*.c))
 SHARED_O = $(call objects,$(wildcard c/shared/*.c))
 EVENT_O = $(call objects,$(wildcard c/event/*.c))
 STATUS_O = $(call objects,$(wildcard c/status/*.c))
+REPLAY_O = $(call objects,$(wildcard c/replay/*.c))
 BIND_O = $(call objects,$(wildcard c/bind/*.c))
 SCREEN_O = $(call objects,$(wildcard c/screen/*.c))
 
@@ -105,14 +106,15 @@ pkg_libs = $(shell pkg-config --libs $(1))
 EVENT_LIBS = $(call pkg_libs,libevent_core libevent_extra)
 LUA_LIBS = $(call pkg_libs,$(LUA_PC))
 
-# The core is C11 and nothing else; the rest may use POSIX, and Lua; c/shared
-# uses Linux.
+# The core and c/replay are C11 and nothing else; the rest may use POSIX, and
+# Lua; c/shared uses Linux.
 OWN_FLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-semantic-interposition \
   $(WARN) $(WERROR) -Ic/include -Ic
 POSIX_FLAGS = -D_POSIX_C_SOURCE=200809L \
   $(call pkg_cflags,$(LUA_PC) libevent_core)
 
 $(BUILD)/obj/core/%: DIR_FLAGS =
+$(BUILD)/obj/replay/%: DIR_FLAGS =
 $(BUILD)/obj/shared/%: DIR_FLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 $(BUILD)/obj/screen/%: DIR_FLAGS = -D_GNU_SOURCE \
   $(call pkg_cflags,$(LUA_PC) ncursesw)
@@ -167,7 +169,8 @@ $(BUILD)/libweir.a: $(CORE_O)
 $(BUILD)/libweir-shared.a: $(SHARED_O)
 $(BUILD)/libweir-status.a: $(STATUS_O)
 $(BUILD)/libweir-event.a: $(EVENT_O)
-$(BUILD)/libweir-lua.a: $(BIND_O)
+$(BUILD)/libweir-lua.a: $(BIND_O) $(REPLAY_O)
+$(BUILD)/libreplay.a: $(REPLAY_O)
 $(BUILD)/libcheck.a: $(call objects,$(TEST_SHARED))
 $(BUILD)/%.a:
 	$(call say,AR,$@)
@@ -198,21 +201,23 @@ HOST_A = $(BUILD)/libweir-status.a $(BUILD)/libweir-event.a \
 
 # The module brings engine and host along and keeps them to itself; Lua's
 # functions are those of the program that loads it.
-$(MODULE): $(BIND_O) $(HOST_A)
+$(MODULE): $(BIND_O) $(REPLAY_O) $(HOST_A)
 	$(call link,$(CLOSED),$(EVENT_LIBS))
-$(BUILD)/libweir-lua.so: $(BIND_O) $(HOST_A)
+$(BUILD)/libweir-lua.so: $(BIND_O) $(REPLAY_O) $(HOST_A)
 	$(call link,$(SHARED) $(CLOSED),$(EVENT_LIBS))
 
 $(BUILD)/lua/weir/screen.so: $(SCREEN_O)
 	$(call link,$(CLOSED),$(call pkg_libs,ncursesw) -lm)
 
 # A program is one file of c/test, c/fuzz, c/bench or c/examples.
-$(BUILD)/test/%: $(BUILD)/obj/test/%.o $(BUILD)/libcheck.a $(HOST_A)
+$(BUILD)/test/%: $(BUILD)/obj/test/%.o $(BUILD)/libcheck.a \
+    $(BUILD)/libreplay.a $(HOST_A)
 	$(call link,,$(EVENT_LIBS))
 $(BUILD)/test/test_lua_%: $(BUILD)/obj/test/test_lua_%.o $(BUILD)/libcheck.a \
     $(BUILD)/libweir-lua.a $(HOST_A)
 	$(call link,,$(EVENT_LIBS) $(LUA_LIBS))
-$(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/libcheck.a $(HOST_A)
+$(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/libcheck.a \
+    $(BUILD)/libreplay.a $(HOST_A)
 	$(call link,-fsanitize=fuzzer,$(EVENT_LIBS))
 $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libweir-lua.a $(HOST_A)
 	$(call link,,$(EVENT_LIBS) $(LUA_LIBS))
@@ -235,9 +240,9 @@ NGINX_LUA_O = $(call objects,$(wildcard c/nginx/lua/*.c)) \
   $(BUILD)/obj/nginx/files.o
 NGINX_LUA = $(BUILD)/nginx/ngx_http_weir_lua.so
 # Of the engine the Lua half has only what is not public: how its own records
-# are kept, and which key is busier.
-NGINX_LUA_OWN = $(call objects,$(addprefix c/core/,journal.c memory.c slab.c) \
-  c/status/rank.c)
+# are kept, what a replay measures with, and which key is busier.
+NGINX_LUA_OWN = $(REPLAY_O) $(call objects,$(addprefix c/core/,hash.c \
+  histogram.c journal.c memory.c slab.c) c/status/rank.c)
 NGINX_FLAGS = -Wno-write-strings -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
   $(addprefix \
   -isystem $(NGINX_HEADERS)/,src/core src/event src/event/modules src/os/unix \
@@ -388,7 +393,8 @@ uninstall:
 # A source rock is a zip of a rockspec and the archive that it names. It holds
 # what it takes to build and run, from the tree as it is.
 ROCK_FILES = LICENSE README.md $(wildcard c/include/*.h c/core/*.[ch] \
-  c/shared/*.[ch] c/event/*.[ch] c/status/*.[ch] c/bind/*.[ch]) \
+  c/shared/*.[ch] c/event/*.[ch] c/status/*.[ch] c/replay/*.[ch] \
+  c/bind/*.[ch]) \
   $(addprefix lua/,$(LUA_FILES)) lua/bin/weir
 
 rock:

@@ -7,14 +7,14 @@ description = {
   detailed = [[
 A decorator for coroutines: at most n calls of a function run at once, the
 others wait their turn in order, on a libevent loop or on your own. It needs
-libevent 2.1. weir.tcp and the command `weir` take LuaSocket and argparse where
-they are installed, as rocks or by the system.]],
+libevent 2.1. weir.tcp and the command `weir` take LuaSocket, argparse and
+lua-zlib where they are installed, as rocks or by the system.]],
   license = "MIT",
 }
 
--- LuaSocket and argparse are not listed: nothing but weir.tcp and the command
--- use them, and LuaRocks would download what the system's packages have brought
--- already.
+-- LuaSocket, argparse and lua-zlib are not listed: nothing but weir.tcp and the
+-- command use them, and LuaRocks would download what the system's packages have
+-- brought already.
 dependencies = { "lua >= 5.4, < 5.5" }
 
 external_dependencies = {
@@ -44,6 +44,9 @@ build = {
         "c/bind/options.c",
         "c/bind/permit.c",
         "c/bind/refusal.c",
+        "c/bind/replay.c",
+        "c/bind/replay_report.c",
+        "c/bind/replay_request.c",
         "c/bind/report.c",
         "c/bind/request.c",
         "c/bind/runtime.c",
@@ -84,6 +87,15 @@ build = {
         "c/event/lookup.c",
         "c/event/loop.c",
         "c/event/watch.c",
+        "c/replay/feed.c",
+        "c/replay/format.c",
+        "c/replay/json.c",
+        "c/replay/line.c",
+        "c/replay/server.c",
+        "c/replay/stamp.c",
+        "c/replay/timeline.c",
+        "c/replay/toll.c",
+        "c/replay/window.c",
         "c/shared/bell.c",
         "c/shared/file.c",
         "c/shared/lock.c",
@@ -110,15 +122,29 @@ build = {
     ["weir.cli.chart"] = "lua/weir/cli/chart.lua",
     ["weir.cli.main"] = "lua/weir/cli/main.lua",
     ["weir.cli.readable"] = "lua/weir/cli/readable.lua",
+    ["weir.cli.replay"] = "lua/weir/cli/replay.lua",
     ["weir.cli.rm"] = "lua/weir/cli/rm.lua",
     ["weir.cli.run"] = "lua/weir/cli/run.lua",
     ["weir.cli.source"] = "lua/weir/cli/source.lua",
     ["weir.cli.spaces"] = "lua/weir/cli/spaces.lua",
     ["weir.cli.stat"] = "lua/weir/cli/stat.lua",
+    ["weir.cli.terminal"] = "lua/weir/cli/terminal.lua",
     ["weir.cli.top"] = "lua/weir/cli/top.lua",
     ["weir"] = "lua/weir/init.lua",
+    ["weir.json"] = "lua/weir/json.lua",
     ["weir.map"] = "lua/weir/map.lua",
     ["weir.policy"] = "lua/weir/policy.lua",
+    ["weir.replay"] = "lua/weir/replay/init.lua",
+    ["weir.replay.compare"] = "lua/weir/replay/compare.lua",
+    ["weir.replay.facts"] = "lua/weir/replay/facts.lua",
+    ["weir.replay.figures"] = "lua/weir/replay/figures.lua",
+    ["weir.replay.formats"] = "lua/weir/replay/formats.lua",
+    ["weir.replay.page"] = "lua/weir/replay/page.lua",
+    ["weir.replay.plot"] = "lua/weir/replay/plot.lua",
+    ["weir.replay.run"] = "lua/weir/replay/run.lua",
+    ["weir.replay.service"] = "lua/weir/replay/service.lua",
+    ["weir.replay.source"] = "lua/weir/replay/source.lua",
+    ["weir.replay.text"] = "lua/weir/replay/text.lua",
     ["weir.request"] = "lua/weir/request.lua",
     ["weir.sandbox"] = "lua/weir/sandbox.lua",
     ["weir.stack"] = "lua/weir/stack.lua",

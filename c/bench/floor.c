@@ -2,6 +2,8 @@
 ** floor.c - the Lua module benchfloor: the least that what weir does could
 ** cost, for run.lua to set beside what it does cost.
 */
+#include <string.h>
+
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -221,14 +223,24 @@ static int timers(lua_State *L) {
   return 1;
 }
 
+/* --- lines ---------------------------------------------------------------- */
+
+/* benchfloor.lines(bytes) -> how many ends of lines there are */
+static int lines(lua_State *L) {
+  size_t size;
+  const char *at = luaL_checklstring(L, 1, &size), *end = at + size;
+  lua_Integer count = 0;
+  for (; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) count++;
+  lua_pushinteger(L, count);
+  return 1;
+}
+
 EXPORT int luaopen_benchfloor(lua_State *L) {
-  static const luaL_Reg functions[] = { { "object", object },
-                                        { "rounds", rounds },
-                                        { "resume", resume_all },
-                                        { "semaphore", semaphore },
-                                        { "limit", limit },
-                                        { "timers", timers },
-                                        { NULL, NULL } };
+  static const luaL_Reg functions[] = {
+    { "object", object },       { "rounds", rounds }, { "resume", resume_all },
+    { "semaphore", semaphore }, { "limit", limit },   { "timers", timers },
+    { "lines", lines },         { NULL, NULL }
+  };
   luaL_newlib(L, functions);
   return 1;
 }

@@ -171,6 +171,16 @@ local shared = {
     is = "64 processes that wait in epoll for what does not come" },
 }
 
+--- Logs through policies, each line.
+local replays = {
+  { "a line of a log through a rate and permits of a key",
+    { "replay", "keyed", 500000 }, { "replay", "read", 500000 }, "3,333",
+    is = "the same log read in the same pieces, and its lines' ends found by "
+      .. "memchr" },
+  { "... through a handler without a limit", { "replay", "free", 500000 },
+    { "replay", "read", 500000 } },
+}
+
 local function sample(subject)
   local command = build .. "bench/" .. tostring(subject)
   if type(subject) == "table" then
@@ -242,6 +252,12 @@ the median (least-most) of %d runs, each in a process of its own, weir and floor
 in turn.
 ]]):format(_VERSION, processor(), RUNS))
 print_table(rows)
+print [[
+
+`weir replay`: nanoseconds of CPU time for each line, in virtual time; 3,333 are
+300,000 lines a second.
+]]
+print_table(replays)
 print [[
 
 Spaces that processes share: nanoseconds of real time unless it says otherwise.

@@ -56,6 +56,18 @@ typedef struct bind_fiber {
   uint8_t outcome : 1;  /* there is one in the table */
 } bind_fiber;
 
+struct bind_request;
+
+/* Who is told what becomes of requests to limiters (see replay.c). */
+typedef struct bind_observer {
+  void *data;
+  /* WAITING: `fiber` does */
+  void (*asked)(void *data, const struct bind_request *request, int verdict,
+                uint32_t fiber);
+  void (*decided)(void *data, uint32_t fiber, weir_verdict verdict,
+                  uint64_t waited_ns);
+} bind_observer;
+
 typedef struct weir_lua {
   bind_space home;
   bind_space *opened; /* the first of the shared ones */
@@ -93,6 +105,8 @@ typedef struct weir_lua {
   weir_outcome outcome; /* of calls whose function returns */
   bool pretends;        /* weir.pretend: shared spaces are made up */
   bool traces;          /* weir.trace: where permits are asked for is noted */
+  uint64_t epoch;       /* ns since 1970 of virtual time 0, in UTC */
+  const bind_observer *observer;              /* NULL: nobody */
   void (*on_error)(lua_State *L, void *data); /* attached: see weir_lua.h */
   void *on_error_data;
   struct weir_status *status; /* what weir.status has read; NULL: nothing yet */
@@ -172,6 +186,10 @@ static inline bind_fiber *bind_fiber_at(const weir_lua *W, uint32_t index) {
 /* A fiber for the thread on top of L's stack (popped, anchored). Raises. */
 uint32_t bind_fiber_new(lua_State *L, weir_lua *W, bool task);
 
+/* Makes a task another one, in the same coroutine: who knew the old one does not
+** know it. Answers its new id. */
+uint64_t bind_fiber_renew(weir_lua *W, uint32_t fiber);
+
 /* The fiber of L's running coroutine; 0: it has none. */
 uint32_t bind_fiber_of(lua_State *L, const weir_lua *W);
 
@@ -231,6 +249,9 @@ void bind_push_guard(lua_State *L);
 
 /* --- drive.c: resuming ---------------------------------------------------- */
 
+/* Makes it `now` in virtual time, and does what is due at it. */
+void bind_set_time(weir_lua *W, uint64_t now);
+
 /* Resumes up to `budget` fibers on L; answers how many, or -1 with an error
 ** on L's stack. Does not raise. */
 int bind_drive(lua_State *L, weir_lua *W, int budget);
@@ -238,6 +259,10 @@ int bind_drive(lua_State *L, weir_lua *W, int budget);
 /* Likewise this one, which is in the run queue; others wait. The turn's time is
 ** as it was. Answers 1 or -1. */
 int bind_drive_one(lua_State *L, weir_lua *W, uint32_t fiber);
+
+/* As bind_drive, for whoever is `driving` already; raises where memory ran
+** out. */
+int bind_drive_bare(lua_State *L, weir_lua *W, int budget);
 
 /* Ends a task with the outcome on top of L (popped): nil, {results, n=} or
 ** {error, traceback}. `state` is DONE, FAILED or CANCELED. */
@@ -548,6 +573,7 @@ void bind_open_status(lua_State *L, int self);
 void bind_open_task(lua_State *L, int self);
 void bind_open_host(lua_State *L, int self);
 void bind_open_source(lua_State *L, int self);
+void bind_open_replay(lua_State *L, int self);
 
 enum { BIND_S_TO_NS = 1000000000 };
 

@@ -66,12 +66,14 @@ static void set_number(lua_State *L, const char *who, bind_settings *s) {
   }
 }
 
-/* Where periods begin that are aligned: on this machine's clock in UTC, or at 0
-** of virtual time. */
+/* Where periods begin that are aligned: on this machine's clock in UTC, or as
+** virtual time has it. */
 static uint64_t phase(const weir_lua *W, uint64_t per_ns) {
   struct timespec wall;
   uint64_t wall_ns, now = weir_loop_now();
-  if (W->virtual_time || !per_ns) return BIND_VIRTUAL_ZERO;
+  if (W->virtual_time && per_ns)
+    return (BIND_VIRTUAL_ZERO + per_ns - W->epoch % per_ns) % per_ns;
+  if (!per_ns) return BIND_VIRTUAL_ZERO;
   clock_gettime(CLOCK_REALTIME, &wall);
   wall_ns = (uint64_t)wall.tv_sec * BIND_S_TO_NS + (uint64_t)wall.tv_nsec;
   return (now % per_ns + per_ns - wall_ns % per_ns) % per_ns;

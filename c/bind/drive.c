@@ -299,10 +299,7 @@ static void run_one(lua_State *L, weir_lua *W, uint32_t index) {
   }
 }
 
-/* lua_CFunction: (runtime, budget) -> resumed */
-static int drive(lua_State *L) {
-  weir_lua *W = lua_touserdata(L, 1);
-  int budget = (int)lua_tointeger(L, 2);
+int bind_drive_bare(lua_State *L, weir_lua *W, int budget) {
   int resumed = 0;
   for (; resumed < budget && !W->failed && !bind_interrupted(); resumed++) {
     bool look = resumed % RESUMES_PER_CLOCK == 0;
@@ -312,7 +309,13 @@ static int drive(lua_State *L) {
     run_one(L, W, W->run_first);
   }
   W->stirred |= resumed > 0;
-  lua_pushinteger(L, resumed);
+  return resumed;
+}
+
+/* lua_CFunction: (runtime, budget) -> resumed */
+static int drive(lua_State *L) {
+  lua_pushinteger(
+      L, bind_drive_bare(L, lua_touserdata(L, 1), (int)lua_tointeger(L, 2)));
   return 1;
 }
 

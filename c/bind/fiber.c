@@ -29,6 +29,12 @@ uint32_t bind_fiber_new(lua_State *L, weir_lua *W, bool task) {
   return index;
 }
 
+uint64_t bind_fiber_renew(weir_lua *W, uint32_t index) {
+  bind_fiber *fiber = bind_fiber_at(W, index);
+  fiber->record.generation += 2; /* odd: in use */
+  return bind_fiber_id(W, index);
+}
+
 uint32_t bind_fiber_of(lua_State *L, const weir_lua *W) {
   uint32_t index;
   if (W->current_co == L) return W->current;

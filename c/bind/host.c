@@ -214,8 +214,7 @@ static int run(lua_State *L) {
 
 /* --- frames --------------------------------------------------------------- */
 
-/* The time of a frame, and what is due at it. */
-static void set_time(weir_lua *W, uint64_t now) {
+void bind_set_time(weir_lua *W, uint64_t now) {
   W->virtual_time = true;
   W->now = now + BIND_VIRTUAL_ZERO;
   bind_advance(W);
@@ -281,7 +280,7 @@ static int step(lua_State *L) {
       return luaL_error(L, "weir.step: the time belongs to the event loop");
     refuse_time(L, W);
     bind_read_option(L, 1, "weir.step", &now_option, &now);
-    set_time(W, now);
+    bind_set_time(W, now);
   }
   W->stepping = true;
   poll_loop(W);
@@ -305,7 +304,7 @@ int weir_lua_step(lua_State *L, uint64_t now, int budget) {
                        "which goes by the machine's clock");
     return -1;
   }
-  set_time(W, now);
+  bind_set_time(W, now);
   W->stepping = true;
   resumed = frame(L, W, budget);
   if (resumed < 0 || !W->failed) return resumed;

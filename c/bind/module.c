@@ -26,6 +26,7 @@ int luaopen_weir_core(lua_State *L) {
   bind_open_task(L, self);
   bind_open_host(L, self);
   bind_open_source(L, self);
+  bind_open_replay(L, self);
   lua_pushliteral(L, WEIR_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

@@ -167,6 +167,9 @@ weir_verdict bind_ask(lua_State *L, int limiter, bind_request *request,
                 ? ask_in_task(L, limiter, request, fiber, ticket)
                 : ask_outside(L, limiter, request, fiber, ticket);
   bind_check(L, space, "weir", verdict);
+  if (space->W->observer)
+    space->W->observer->asked(space->W->observer->data, request, verdict,
+                              verdict == WEIR_WAITING ? *fiber : 0);
   if (*ticket && space->W->traces) bind_trace(L, space, *ticket);
   return (weir_verdict)verdict;
 }

@@ -101,6 +101,12 @@ static weir_lookup *take_lookup(weir_lua *W, bind_fiber *fiber) {
 /* What comes of a space that is no more, or that is in trouble. */
 static const weir_event NOTHING = { .verdict = WEIR_CLOSED };
 
+static void tell(const weir_lua *W, uint32_t index, weir_verdict verdict,
+                 uint64_t waited_ns) {
+  if (W->observer)
+    W->observer->decided(W->observer->data, index, verdict, waited_ns);
+}
+
 static void decide(weir_lua *W, uint32_t index, const weir_event *event) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   bool held = event->limiter && event->verdict == WEIR_ADMITTED;
@@ -111,6 +117,7 @@ static void decide(weir_lua *W, uint32_t index, const weir_event *event) {
   fiber->limiter = event->limiter;
   fiber->state = BIND_DECIDED;
   bind_unjoin(W, index);
+  tell(W, index, event->verdict, event->waited_ns);
 }
 
 static void collect(const bind_space *space) {
@@ -203,9 +210,10 @@ void bind_wait_abort(weir_lua *W, uint32_t index) {
   bind_fiber *fiber = bind_fiber_at(W, index);
   weir_port *port = fiber->ticket ? fiber->space->port : NULL;
   uint64_t now = bind_now(W, port && fiber->space->shared);
-  if (port && fiber->state == BIND_WAITING)
+  if (port && fiber->state == BIND_WAITING) {
     weir_cancel(port, fiber->ticket, now);
-  else if (port)
+    tell(W, index, WEIR_CANCELED, 0);
+  } else if (port)
     weir_release(port, fiber->ticket, WEIR_UNUSED, now);
   fiber->ticket = 0;
   bind_run_queue_remove(W, index);

@@ -131,6 +131,8 @@ end
 -- @tparam[opt] string options.why_no_c says why
 -- @tparam[opt=false] boolean options.trial nothing live is touched: all shared
 -- spaces, from here on, are made up
+-- @tparam[opt] function options.clock what time it is, in seconds since 1970,
+-- for os.time, os.date and os.clock
 -- @tparam[opt] function options.print instead of Lua's
 -- @tparam[opt] function options.warn instead of Lua's
 -- @treturn[1] table `handlers` by name (of a file that returns a function it is

@@ -121,13 +121,24 @@ local REPLY = { __metatable = "weir.reply" } -- of what req:refuse answers
 
 local STATE = {} -- the key of what a request keeps for its host
 
+request.STATE = STATE
+
+local function state_of(req)
+  local state = rawget(req, STATE)
+  if not state then
+    state = {}
+    rawset(req, STATE, state)
+  end
+  return state
+end
+
 local methods = {}
 
 --- Lets the request go on, and waits until its response is finished.
 -- @treturn table `status`, `bytes` sent, and `upstream_time` in seconds if
 -- there was an upstream
 function methods:proceed()
-  local state = rawget(self, STATE)
+  local state = state_of(self)
   if state.answer then
     error("req:proceed: the request has been refused already", 2)
   elseif state.proceeded then
@@ -195,7 +206,7 @@ end
 -- @treturn nil
 -- @treturn table what was decided
 function methods:refuse(status, headers, body)
-  local state = rawget(self, STATE)
+  local state = state_of(self)
   request.check_answer(status, headers, body)
   if state.proceeded then
     error("req:refuse: the request has proceeded already", 2)
@@ -210,26 +221,53 @@ end
 -- @tparam ?string value nil takes it back
 function methods:set_header(name, value)
   request.check_field("req:set_header", name, value == nil and "" or value, 3)
-  local state = rawget(self, STATE)
+  local state = state_of(self)
   if state.set_header then state.set_header(self, name, value) end
 end
 
-local REQUEST = { __name = "weir.request", __metatable = "weir.request" }
-
-function REQUEST.__index(req, name)
-  if methods[name] then return methods[name] end
-  local value = DERIVED[name] and DERIVED[name](req)
-  if value ~= nil then rawset(req, name, value) end
-  if value == nil and not KNOWN[name] then
-    error(("a request has no field %s; your own belong in req.ctx"):format(
-      tostring(name)), 2)
-  end
-  return value
-end
-
-function REQUEST.__newindex(_, name)
+local function no_new_field(_, name)
   error(("req.%s cannot be set; your own fields belong in req.ctx"):format(
     tostring(name)), 2)
+end
+
+-- A metatable of requests that have these methods and derived fields.
+local function kind_of(own, derived)
+  local kind = { __name = "weir.request", __metatable = "weir.request",
+                 __newindex = no_new_field }
+  function kind.__index(req, name)
+    if own[name] then return own[name] end
+    local value = derived[name] and derived[name](req)
+    if value ~= nil then rawset(req, name, value) end
+    if value == nil and not KNOWN[name] then
+      error(("a request has no field %s; your own belong in req.ctx"):format(
+        tostring(name)), 2)
+    end
+    return value
+  end
+  return kind
+end
+
+local REQUEST = kind_of(methods, DERIVED)
+
+--- A kind of request, for a host that has so many that it makes them itself: as
+-- tables with this metatable, in which whole numbers are the host's own.
+-- @tparam table host
+-- @tparam function host.proceed the method, which raises if `answer` says that
+-- the request was refused, or if it has proceeded
+-- @tparam function host.proceeded whether a request has
+-- @tparam table host.fields [name] = function(req), for what the host derives
+-- otherwise than others do
+-- @treturn table a metatable, of which the host may replace `__index`, and ask
+-- it for what it does not know itself
+function request.kind(host)
+  local own = setmetatable({ proceed = host.proceed }, { __index = methods })
+  function own.refuse(self, ...)
+    if host.proceeded(self) then
+      error("req:refuse: the request has proceeded already", 2)
+    end
+    return methods.refuse(self, ...)
+  end
+  return kind_of(own, setmetatable(host.fields, { __index = DERIVED }))
 end
 
 --- Makes a request of what a host knows of it.

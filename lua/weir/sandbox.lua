@@ -28,8 +28,8 @@ local LIBRARIES = {
 }
 
 -- What of weir is the host's business: it has the loop, and the files.
-local WITHHELD = { "attach", "pretend", "pretended", "remove", "run", "spaces",
-                   "step", "tcp", "tcp4", "tcp6" }
+local WITHHELD = { "attach", "pretend", "pretended", "remove", "replayer",
+                   "run", "spaces", "step", "tcp", "tcp4", "tcp6" }
 
 local FORBIDDEN = { "io", "debug", "package", "dofile", "loadfile" }
 
@@ -68,6 +68,21 @@ local function loader(env)
     if select("#", ...) == 0 then return load(chunk, name, "t", env) end
     return load(chunk, name, "t", (...))
   end
+end
+
+-- Lua's functions of time, by a host's own clock.
+local function os_by(clock)
+  local begin = clock()
+  return {
+    clock = function() return clock() - begin end,
+    date = function(format, time)
+      return os.date(format, time or math.floor(clock()))
+    end,
+    difftime = os.difftime,
+    time = function(date)
+      return date and os.time(date) or math.floor(clock())
+    end,
+  }
 end
 
 -- == weir as a policy has it ==================================================
@@ -186,6 +201,10 @@ local function confined(options)
       loaded[name] = env[name]
     end
   end
+  if options.clock then
+    env.os = os_by(options.clock)
+    loaded.os = env.os
+  end
   env._G = env
   env.getmetatable = get_metatable
   env.setmetatable = set_metatable
@@ -200,6 +219,9 @@ end
 local function free(options)
   local env = setmetatable({}, { __index = _G })
   env._G = env
+  if options.clock then
+    env.os = setmetatable(os_by(options.clock), { __index = os })
+  end
   env.print = options.print
   env.warn = options.warn
   env.require = requirer({ weir = weir }, options, env, require)

@@ -8,6 +8,7 @@
 --
 -- @classmod weir.cli.chart
 
+local terminal = require "weir.cli.terminal"
 local weir = require "weir"
 
 local WIDTH = 56 -- columns of a row's bar, of 80 for the row
@@ -16,28 +17,14 @@ local TICKS = 5 -- at most, on the time axis
 local board = {}
 board.__index = board
 
-local has_term, term = pcall(require, "term")
-
-local function is_terminal(file)
-  return has_term and term.isatty(file) and os.getenv "TERM" ~= "dumb"
-end
-
 -- Block characters where the terminal's language has them.
 local function marks()
-  local locale = os.getenv "LC_ALL" or os.getenv "LC_CTYPE"
-    or os.getenv "LANG" or ""
-  if locale:lower():find "utf%-?8" then
-    return { waiting = "·", running = "█" }
-  end
+  if terminal.has_blocks() then return { waiting = "·", running = "█" } end
   return { waiting = ".", running = "#" }
 end
 
 local function plain(_, text)
   return text
-end
-
-local function coloured(colour, text)
-  return tostring(term.colors[colour]) .. text .. tostring(term.colors.reset)
 end
 
 --- A chart with no rows.
@@ -46,7 +33,7 @@ local function new()
     rows = {}, -- in the order they asked
     by_name = {},
     counts = { waiting = 0, running = 0, done = 0 },
-    live = is_terminal(io.stderr), -- draws a progress line
+    live = terminal.is_one(io.stderr), -- draws a progress line
   }, board)
 end
 
@@ -149,8 +136,7 @@ end
 --- Puts the chart in place of the progress line, on stdout.
 function board:print()
   if self.live then io.stderr:write "\r\27[K" end
-  io.stdout:write(self:draw(is_terminal(io.stdout)
-    and (os.getenv "NO_COLOR" or "") == "" and coloured or plain))
+  io.stdout:write(self:draw(terminal.painter(io.stdout)))
 end
 
 return { new = new }
