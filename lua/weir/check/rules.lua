@@ -195,7 +195,7 @@ local function say_too_large(making, note, url, size, bytes)
     name_of(making), most, of, url, size, bytes // each_takes + 1)
 end
 
--- What all limiters of each space may take, the spaces in their order, and those
+-- What all limiters of each space may take, the spaces in order, and those
 -- that one limiter alone is too large for.
 local function add_up(known, note)
   local spaces, by_url = {}, {}
