@@ -263,9 +263,9 @@ table.insert(rules, function(known, note)
     for making in pairs(trial.asked) do
       if trial.outcome == "pass" and not trial.proceeded
          and concurrent(making) then
-        note("warning", making, trial.request, "%sreturns without "
+        note("warning", making, trial.request, trial.who .. "returns without "
           .. "req:proceed(), so the permit of '%s' comes back before the "
-          .. "response begins", trial.who, name_of(making))
+          .. "response begins", name_of(making))
       end
     end
   end
