@@ -82,7 +82,8 @@ end)
 describe("the examples", function()
   it("are all run here", function()
     local run = { server = true, fetch = true, demo = true, shared = true,
-                  status = true } -- served in status_spec.lua
+                  status = true, -- served in status_spec.lua
+                  share = true, overload = true } -- these two with nginx
     for name in pairs(PRINTED) do run[name] = true end
     local found = {}
     for name in (sh("ls " .. EXAMPLES)):gmatch "([^\n]+)%.lua" do

@@ -308,8 +308,9 @@ describe("a request", function()
   it("is refused with a limiter's refusal", function()
     local kind, err = decide([[
       local limiter = require "weir".limiter{ concurrent = 1, name = "one" }
-      local permit = limiter:acquire()
-      return function() return limiter:try_acquire() end]], {})
+      local permit = limiter:acquire() -- the handler keeps it
+      return function() if permit then return limiter:try_acquire() end end]],
+      {})
     assert.equal("refuse", kind)
     assert.equal("one", err.limiter)
     assert.equal(503, policy.status(err))

@@ -142,13 +142,15 @@ static int open_as(uid_t user, const char *dir, bool look, bool list) {
     char why[WEIR_WHY_MAX] = "";
     weir_shared_info info = { .size = 0 };
     uint32_t cursor = 0;
+    weir_space *space;
     if (setgid(user) || setuid(user)) _exit(2);
     if (list) {
       weir_shared_list(dir, &cursor, &info);
       _exit(!info.size);
     }
-    _exit(!open_with(dir, look, why) +
-          (strstr(why, "belongs to user") ? 2 : 0));
+    space = open_with(dir, look, why);
+    if (space) weir_space_free(space);
+    _exit(!space + (strstr(why, "belongs to user") ? 2 : 0));
   }
   waitpid(pid, &status, 0);
   return status;

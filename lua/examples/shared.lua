@@ -47,7 +47,7 @@ local workers = io.popen(
 
 local running, most, ended, stuck, killed = 0, 0, 0, nil, nil
 
--- When another one has ended, so that there are some who wait and some who work.
+-- When another one has ended: then there are some who wait and some who work.
 local function kill_stuck()
   os.execute("kill -KILL " .. stuck)
   running, killed = running - 1, STUCK

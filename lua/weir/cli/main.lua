@@ -7,7 +7,7 @@
 --
 -- @module weir.cli.main
 
-local COMMANDS = { "run", "replay", "top", "stat", "spaces", "rm" }
+local COMMANDS = { "run", "check", "replay", "top", "stat", "spaces", "rm" }
 
 local USAGE = 2 -- the exit code for a wrong command line
 
