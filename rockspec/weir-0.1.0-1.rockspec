@@ -79,6 +79,7 @@ build = {
         "c/core/share.c",
         "c/core/slab.c",
         "c/core/space.c",
+        "c/core/swift.c",
         "c/core/text.c",
         "c/core/ticket.c",
         "c/core/together.c",

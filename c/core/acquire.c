@@ -7,6 +7,7 @@
 
 #include "instance.h"
 #include "keys.h"
+#include "swift.h"
 
 /* --- new tickets ---------------------------------------------------------- */
 
@@ -20,16 +21,30 @@ bool weir_ticket_reserve(const weir_port *port, bool timed) {
 
 /* Field by field: a record that is copied whole is read in other pieces than it
 ** was written in, for which a processor has to wait. */
+void weir_ticket_fill(weir_ticket_record *ticket, const weir_port *port,
+                      uint32_t instance, uint32_t cost, uint64_t cookie,
+                      uint64_t now) {
+  ticket->prev = ticket->heap = ticket->arrival = 0;
+  ticket->lane = ticket->group = 0;
+  ticket->instance = instance;
+  ticket->cost = cost & WEIR_PERMITS_MAX;
+  ticket->free = 0;
+  ticket->cookie = cookie;
+  ticket->since = now;
+  ticket->time = 0;
+  ticket->port = (uint16_t)port->index;
+  ticket->priority = 0;
+  ticket->state = WEIR_FREE;
+  ticket->verdict = WEIR_ADMITTED;
+  ticket->follower = ticket->aside = 0;
+}
+
 uint32_t weir_ticket_new(const weir_port *port, uint32_t instance,
                          uint64_t cookie, uint64_t now) {
   weir_space *space = port->space;
   uint32_t index = weir_slab_take(&space->tickets);
-  weir_ticket_record *ticket = weir_ticket_fresh(space, index);
-  memset(&ticket->prev, 0, sizeof *ticket - offsetof(weir_ticket_record, prev));
-  ticket->instance = instance;
-  ticket->cookie = cookie;
-  ticket->since = now;
-  ticket->port = (uint16_t)port->index;
+  weir_ticket_fill(weir_ticket_fresh(space, index), port, instance, 0, cookie,
+                   now);
   if (!instance) return index;
   weir_limiter_edit_of(space, weir_place_pin(space, instance))->tickets++;
   return index;
@@ -167,49 +182,19 @@ static int enqueue(const weir_port *port, const weir_ask *ask, uint64_t now,
   return WEIR_WAITING;
 }
 
-/* A request that says nothing but what it costs, to a limiter that limits
-** nothing but permits, of which there are enough and nobody waits for them:
-** what all rules below come to for it, in a fifth of the time. */
-static bool goes_at_once(const weir_space *space,
-                         const weir_limiter_record *limiter,
-                         const weir_request *request) {
-  const weir_instance_record *instance =
-      weir_instance_at(space, limiter->instance);
-  uint32_t cost = request->cost ? request->cost : 1;
-  return limiter->plain && !limiter->closed && !request->key &&
-         !request->flow && !request->priority && !instance->queue &&
-         cost <= limiter->most &&
-         weir_permits_fit(space, limiter, instance, cost);
-}
-
-static int admit_at_once(const weir_port *port,
-                         const weir_limiter_record *limiter,
-                         const weir_request *request, uint64_t now,
-                         weir_ticket *out) {
-  weir_space *space = port->space;
-  uint32_t index =
-      weir_ticket_new(port, limiter->instance, request->cookie, now);
-  weir_ticket_fresh(space, index)->cost =
-      (request->cost ? request->cost : 1) & WEIR_PERMITS_MAX;
-  weir_ticket_admit(space, index, now);
-  *out = weir_slab_handle(&space->tickets, index);
-  return WEIR_ADMITTED;
-}
-
 int weir_do_acquire(weir_port *port, weir_limiter handle,
                     const weir_request *request, uint64_t now,
                     weir_ticket *out) {
   weir_space *space = port->space;
   const weir_limiter_record *limiter = weir_slab_find(&space->limiters, handle);
-  uint64_t t = weir_space_tick(space, now);
   weir_verdict verdict;
   weir_ask ask;
+  uint64_t t;
   bool free;
   int error;
+  if (weir_swift_acquire(port, handle, request, now, out)) return WEIR_ADMITTED;
+  t = weir_space_tick(space, now);
   *out = 0;
-  if (limiter && goes_at_once(space, limiter, request) &&
-      weir_slab_has_room(&space->tickets))
-    return admit_at_once(port, limiter, request, now, out);
   error = weir_ask_init(space, handle, request, now, &ask);
   if (error) return error;
   if (!ask.instance) weir_keys_tidy(space, ask.limiter, t);

@@ -11,6 +11,11 @@
 ** which is to have a place in its port's deadlines; false: no memory. */
 bool weir_ticket_reserve(const weir_port *port, bool timed);
 
+/* Fills in a ticket that was just taken. */
+void weir_ticket_fill(weir_ticket_record *ticket, const weir_port *port,
+                      uint32_t instance, uint32_t cost, uint64_t cookie,
+                      uint64_t now);
+
 /* A new ticket of this port, and of an instance or parked (0). */
 uint32_t weir_ticket_new(const weir_port *port, uint32_t instance,
                          uint64_t cookie, uint64_t now);

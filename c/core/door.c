@@ -1,6 +1,8 @@
 /* door.c - see door.h. */
 #include "door.h"
 
+#include "swift.h"
+
 /* What a call answers that cannot be: why, or nothing. */
 #define WHY(wrong) (wrong)
 #define FALSE(wrong) ((void)(wrong), false)
@@ -14,6 +16,10 @@
   do {                                                                         \
     int wrong = weir_enter(space, acting);                                     \
     if (wrong) return trouble(wrong);                                          \
+    WEIR_SETTLE(space, trouble);                                               \
+  } while (0)
+#define WEIR_SETTLE(space, trouble)                                            \
+  do {                                                                         \
     if (setjmp((space)->memory.commons->escape))                               \
       return trouble(weir_give_up(space));                                     \
     weir_settle(space);                                                        \
@@ -118,17 +124,30 @@ static void look_round(const weir_port *port, int verdict, uint64_t now) {
   commons->acting = port->index;
 }
 
-static int shared_acquire(weir_port *port, weir_limiter limiter,
-                          const weir_request *request, uint64_t now,
-                          weir_ticket *out) {
+static int entered_acquire(weir_port *port, weir_limiter limiter,
+                           const weir_request *request, uint64_t now,
+                           weir_ticket *out) {
   int answer;
-  *out = 0;
-  WEIR_ENTER(port->space, port->index, WHY);
+  WEIR_SETTLE(port->space, WHY);
   if (weir_patrol_due(port->space, now))
     look_round(port, weir_do_peek(port, limiter, request, now), now);
   answer = weir_do_acquire(port, limiter, request, now, out);
   weir_leave(port->space);
   return answer;
+}
+
+/* What can be done swiftly needs no way out. */
+static int shared_acquire(weir_port *port, weir_limiter limiter,
+                          const weir_request *request, uint64_t now,
+                          weir_ticket *out) {
+  int wrong = weir_enter(port->space, port->index);
+  *out = 0;
+  if (wrong) return wrong;
+  if (!weir_is_settled(port->space) ||
+      !weir_swift_acquire(port, limiter, request, now, out))
+    return entered_acquire(port, limiter, request, now, out);
+  weir_leave(port->space);
+  return WEIR_ADMITTED;
 }
 
 int weir_acquire(weir_port *port, weir_limiter limiter,
@@ -178,10 +197,33 @@ WEIR_DOOR(bool, holds_all, FALSE, port->space, port->index,
 WEIR_DOOR(int, set_cookie, WHY, port->space, port->index,
           (weir_port * port, weir_ticket ticket, uint64_t cookie),
           (port, ticket, cookie))
-WEIR_DOOR(int, release, WHY, port->space, port->index,
-          (weir_port * port, weir_ticket ticket, weir_outcome outcome,
-           uint64_t now),
-          (port, ticket, outcome, now))
+
+static int entered_release(weir_port *port, weir_ticket ticket,
+                           weir_outcome outcome, uint64_t now) {
+  int answer;
+  WEIR_SETTLE(port->space, WHY);
+  answer = weir_do_release(port, ticket, outcome, now);
+  weir_leave(port->space);
+  return answer;
+}
+
+static int shared_release(weir_port *port, weir_ticket ticket,
+                          weir_outcome outcome, uint64_t now) {
+  int wrong = weir_enter(port->space, port->index);
+  if (wrong) return wrong;
+  if (!weir_is_settled(port->space) ||
+      !weir_swift_release(port, ticket, outcome, now))
+    return entered_release(port, ticket, outcome, now);
+  weir_leave(port->space);
+  return 0;
+}
+
+int weir_release(weir_port *port, weir_ticket ticket, weir_outcome outcome,
+                 uint64_t now) {
+  return is_shared(port->space) ? shared_release(port, ticket, outcome, now)
+                                : weir_do_release(port, ticket, outcome, now);
+}
+
 WEIR_DOOR(int, cancel, WHY, port->space, port->index,
           (weir_port * port, weir_ticket ticket, uint64_t now),
           (port, ticket, now))

@@ -41,6 +41,12 @@ void weir_space_refresh(const weir_space *space);
 /* The first thing after that: undoes what a dead process had half done. */
 void weir_settle(const weir_space *space);
 
+/* Whether there is nothing for weir_settle to do. */
+static inline bool weir_is_settled(const weir_space *space) {
+  const weir_commons *commons = space->memory.commons;
+  return !commons->halved && *commons->growths == commons->known;
+}
+
 /* Ends a call that has met garbage; WEIR_E_DAMAGED. */
 int weir_give_up(const weir_space *space);
 

@@ -121,16 +121,21 @@ static inline void weir_tokens_refund(const weir_space *space,
                     weir_clock_latest(&space->root->clock, t));
 }
 
+/* Gives the permits of a ticket that holds some back. */
+static inline void weir_permits_refund(weir_grip at) {
+  uint32_t cost = at.ticket->cost;
+  at.instance->in_use -= cost;
+  at.limiter->in_use -= cost;
+}
+
 /* Gives it back; `unused`: tokens as well. */
 static inline void weir_instance_refund(const weir_space *space, weir_grip at,
                                         bool unused, uint64_t t) {
-  uint32_t cost = at.ticket->cost;
   if (at.ticket->free) {
     at.limiter->riding--;
     return;
   }
-  at.instance->in_use -= cost;
-  at.limiter->in_use -= cost;
+  weir_permits_refund(at);
   if (unused) weir_tokens_refund(space, at.limiter, at.instance, at.ticket, t);
 }
 
@@ -158,11 +163,16 @@ static inline weir_heap *weir_deadlines(const weir_space *space,
 
 /* --- tickets -------------------------------------------------------------- */
 
+/* Counts that one was admitted, but for its wait. */
+static inline void weir_count_entry(weir_grip at) {
+  at.limiter->admitted++;
+  at.instance->admitted += at.instance->admitted < UINT32_MAX;
+}
+
 /* Counts that one was admitted, after a wait of `ns`. */
 static inline void weir_count_admitted(const weir_space *space, weir_grip at,
                                        uint64_t ns) {
-  at.limiter->admitted++;
-  at.instance->admitted += at.instance->admitted < UINT32_MAX;
+  weir_count_entry(at);
   if (ns) {
     weir_histogram_add(&at.limiter->waits, &space->memory, ns);
     return;
@@ -201,26 +211,39 @@ static inline void weir_count_refused(const weir_space *space, uint32_t limiter,
   of->refused += of->refused < UINT32_MAX;
 }
 
+/* Puts a ticket before the holders, the first of whom is `first`. */
+static inline void weir_holders_add(weir_grip at, uint32_t index,
+                                    weir_ticket_record *first) {
+  at.ticket->state = WEIR_HELD;
+  at.ticket->prev = 0;
+  at.ticket->record.next = at.instance->holders;
+  if (first) first->prev = index;
+  at.instance->holders = index;
+}
+
+/* Takes one out from between two others; NULL: there is none. */
+static inline void weir_holders_remove(weir_grip at, weir_ticket_record *prev,
+                                       weir_ticket_record *next) {
+  if (prev)
+    prev->record.next = at.ticket->record.next;
+  else
+    at.instance->holders = at.ticket->record.next;
+  if (next) next->prev = at.ticket->prev;
+  at.ticket->state = WEIR_FREE;
+}
+
 /* A ticket whose permits are in somebody's hands from now on, and no more: then
 ** it is gone, but there until those could go who can. */
 static inline void weir_ticket_hold(const weir_space *space, weir_grip at,
                                     uint32_t index) {
   uint32_t first = at.instance->holders;
-  at.ticket->state = WEIR_HELD;
-  at.ticket->prev = 0;
-  at.ticket->record.next = first;
-  if (first) weir_list_link(space, first)->prev = index;
-  at.instance->holders = index;
+  weir_holders_add(at, index, first ? weir_list_link(space, first) : NULL);
 }
 
 static inline void weir_ticket_unhold(const weir_space *space, weir_grip at) {
   uint32_t prev = at.ticket->prev, next = at.ticket->record.next;
-  if (prev)
-    weir_list_link(space, prev)->record.next = next;
-  else
-    at.instance->holders = next;
-  if (next) weir_list_link(space, next)->prev = prev;
-  at.ticket->state = WEIR_FREE;
+  weir_holders_remove(at, prev ? weir_list_link(space, prev) : NULL,
+                      next ? weir_list_link(space, next) : NULL);
 }
 
 /* Counts the refusal of a ticket. */

@@ -64,27 +64,61 @@ static inline void weir_in_order(void) {
   atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Where the size is known, a copy is a few moves; out of line it is `rep movs`,
-** which takes longer to begin than such a copy takes. */
 #if defined(__GNUC__)
 #define WEIR_INLINE inline __attribute__((always_inline))
 #else
 #define WEIR_INLINE inline
 #endif
 
+/* A copy whose size is known is a few moves; a compiler may make it a
+** `rep movs`, which takes longer to begin than all of them take. */
+static WEIR_INLINE void weir_copy(void *target, const void *source,
+                                  size_t size) {
+  unsigned char *to = target;
+  const unsigned char *from = source;
+  size_t many = size & ~(size_t)63;
+#define WEIR_MOVE(n) (memcpy(to, from, n), to += (n), from += (n))
+  if (many > 64) WEIR_MOVE(many);
+  if (many == 64) WEIR_MOVE(16), WEIR_MOVE(16), WEIR_MOVE(16), WEIR_MOVE(16);
+  if (size & 32) WEIR_MOVE(16), WEIR_MOVE(16);
+  if (size & 16) WEIR_MOVE(16);
+  if (size & 8) WEIR_MOVE(8);
+  if (size & 4) WEIR_MOVE(4);
+  if (size & 3) memcpy(to, from, size & 3);
+#undef WEIR_MOVE
+}
+
+/* How many bytes a note of `size` bytes takes. */
+static inline uint32_t weir_note_room(size_t size) {
+  return (uint32_t)((size + 7) & ~(size_t)7) + (uint32_t)sizeof(weir_note_end);
+}
+
+/* Writes a note behind `used` bytes of notes, where there is room; it counts
+** once weir_note_upto tells. Answers how many bytes there are with it. */
+static WEIR_INLINE uint32_t weir_note_write(const weir_commons *commons,
+                                            uint32_t used, const void *at,
+                                            size_t size) {
+  uint32_t after = used + weir_note_room(size);
+  uint64_t offset = (uint64_t)((const unsigned char *)at - commons->base);
+  weir_note_end end = offset | (uint64_t)size << WEIR_NOTE_OFFSET_BITS;
+  weir_copy(commons->notes + used, at, size);
+  memcpy(commons->notes + after - sizeof end, &end, sizeof end);
+  return after;
+}
+
+/* So many bytes of notes count. */
+static inline void weir_note_upto(const weir_commons *commons, uint32_t used) {
+  weir_in_order();
+  *commons->noted = used;
+  weir_in_order();
+}
+
 /* Notes the bytes at an address in the mapping. */
 static WEIR_INLINE void weir_note(weir_commons *commons, const void *at,
                                   size_t size) {
-  size_t room = (size + 7) & ~(size_t)7;
   uint32_t used = *commons->noted;
-  uint64_t offset = (uint64_t)((const unsigned char *)at - commons->base);
-  weir_note_end end = offset | (uint64_t)size << WEIR_NOTE_OFFSET_BITS;
-  if (used > WEIR_NOTES_SIZE - room - sizeof end) weir_lost(commons);
-  memcpy(commons->notes + used, at, size);
-  memcpy(commons->notes + used + room, &end, sizeof end);
-  weir_in_order();
-  *commons->noted = used + (uint32_t)(room + sizeof end);
-  weir_in_order();
+  if (used > WEIR_NOTES_SIZE - weir_note_room(size)) weir_lost(commons);
+  weir_note_upto(commons, weir_note_write(commons, used, at, size));
 }
 
 /* Forgets the notes: the step is done. */

@@ -74,28 +74,31 @@ static inline const void *weir_slab_find(const weir_slab *slab,
   return record->generation == generation ? record : NULL;
 }
 
+/* Takes a record that is free, or beyond those that were ever given out, once
+** it is noted what was there. */
+static inline void weir_slab_claim(weir_slab_head *head, weir_record *record) {
+  if (head->free) {
+    head->free = record->next;
+  } else {
+    head->used++;
+    record->generation = 0;
+  }
+  record->generation++;
+  record->next = 0;
+}
+
 /* The index of a free record, now in use; reserve made sure there is one.
 ** Only its weir_record is initialized. */
 static inline uint32_t weir_slab_take(weir_slab *slab) {
   weir_slab_head *head = slab->head;
-  uint32_t index = head->free;
-  weir_record *record;
-  bool is_new = !index;
-  if (is_new) index = head->used;
-  record = weir_slab_at(slab, index);
+  uint32_t index = head->free ? head->free : head->used;
+  weir_record *record = weir_slab_at(slab, index);
   if (WEIR_SELDOM(slab->array.commons)) {
-    if (!is_new && record->generation & 1) weir_lost(slab->array.commons);
+    if (head->free && record->generation & 1) weir_lost(slab->array.commons);
     weir_note(slab->array.commons, &head->used, 2 * sizeof head->used);
     weir_note(slab->array.commons, record, sizeof *record);
   }
-  if (is_new) {
-    head->used++;
-    record->generation = 0;
-  } else {
-    head->free = record->next;
-  }
-  record->generation++;
-  record->next = 0;
+  weir_slab_claim(head, record);
   return index;
 }
 
@@ -109,6 +112,14 @@ static inline bool weir_slab_reserve(weir_slab *slab) {
   return weir_slab_has_room(slab) || weir_slab_grow(slab);
 }
 
+/* Makes a record free, once it is noted what was there. */
+static inline void weir_slab_yield(weir_slab_head *head, weir_record *record,
+                                   uint32_t index) {
+  record->generation++;
+  record->next = head->free;
+  head->free = index;
+}
+
 /* Makes every handle of the record stale and the record free. */
 static inline void weir_slab_give(weir_slab *slab, uint32_t index) {
   weir_record *record = weir_slab_at(slab, index);
@@ -117,9 +128,7 @@ static inline void weir_slab_give(weir_slab *slab, uint32_t index) {
     weir_note(slab->array.commons, record, sizeof *record);
     weir_note(slab->array.commons, &slab->head->free, sizeof(uint32_t));
   }
-  record->generation++;
-  record->next = slab->head->free;
-  slab->head->free = index;
+  weir_slab_yield(slab->head, record, index);
 }
 
 /* Whether the record at `index` is in use. */

@@ -6,6 +6,7 @@
 #include "group.h"
 #include "instance.h"
 #include "list.h"
+#include "swift.h"
 
 /* A ticket and those of its group. */
 typedef struct members {
@@ -90,6 +91,7 @@ int weir_do_release(weir_port *port, weir_ticket handle, weir_outcome outcome,
   uint32_t index = (uint32_t)handle;
   members all;
   uint64_t t;
+  if (weir_swift_release(port, handle, outcome, now)) return 0;
   if (!ticket) return WEIR_E_STALE;
   if (ticket->state != WEIR_HELD) return WEIR_E_STATE;
   t = weir_space_tick(space, now);
