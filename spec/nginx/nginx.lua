@@ -212,7 +212,8 @@ local function accepts(port)
 end
 
 -- A daemon is nobody's child: this ends it when we are gone, or close the pipe.
-local GUARD = "read -r _; { kill $(cat %s/nginx.pid); } 2>/dev/null; :"
+local GUARD = "trap '' TERM INT HUP; read -r _; "
+  .. "{ kill $(cat %s/nginx.pid); } 2>/dev/null; :"
 
 local function launch(self)
   self.program = process.start(self:words(), {

@@ -39,6 +39,7 @@ end
 local stats -- of all since the last reset; `serving` is kept across it
 local seen -- targets
 local holding = {} -- requests
+local active = {} -- [request] = its client
 
 local function reset()
   stats = { serving = stats and stats.serving or 0, highest = 0, began = 0,
@@ -49,13 +50,36 @@ reset()
 
 -- == what it takes ============================================================
 
--- Whoever is gone must have been noticed before one is counted on top of them:
--- what the kernel says comes in the order in which it happened, but a turn of
--- the loop takes more than one message.
-local function begin(request)
-  if stats.serving >= options.at_once then
-    for _ = 1, 2 do weir.sleep(0) end
+-- The count goes down before the last byte goes out: then the next may come.
+local function leave(request, how)
+  if request.left then return end
+  request.left = true
+  active[request] = nil
+  stats.serving = stats.serving - 1
+  stats[how] = stats[how] + 1
+end
+
+-- Whether the client is gone; a byte that came early is kept for the next
+-- request.
+local function is_gone(client, request)
+  client:settimeout(0)
+  local byte, err = client:receive(1)
+  client:settimeout(IDLE)
+  if byte then request.early = (request.early or "") .. byte end
+  return err == "closed"
+end
+
+-- Whoever is gone must have been noticed before one is counted on top of them,
+-- however busy we are.
+local function look_after_all()
+  for request, client in pairs(active) do
+    if is_gone(client, request) then leave(request, "gone") end
   end
+end
+
+local function begin(client, request)
+  if stats.serving >= options.at_once then look_after_all() end
+  active[request] = client
   stats.serving = stats.serving + 1
   stats.began = stats.began + 1
   stats.highest = math.max(stats.highest, stats.serving)
@@ -69,22 +93,17 @@ local function time_of(request)
   return options.seconds * math.max(1, stats.serving / options.at_once) ^ 2
 end
 
--- Waits so long, unless the client leaves before: then answers false. Bytes
--- that come meanwhile are kept for the next request.
+-- Waits so long, unless the client leaves before: then answers false.
 local function take(client, request, seconds)
   local due = weir.now() + seconds
   while not request.free and due > weir.now() do
-    if weir.readable(client:getfd(), due - weir.now()) then
-      client:settimeout(0)
-      local byte, err = client:receive(1)
-      client:settimeout(IDLE)
-      if err == "closed" then return false end
-      if byte then
-        request.early = byte
-        weir.sleep(math.max(0, due - weir.now())) -- it stays
-        return true
-      end
+    if request.early then
+      weir.sleep(math.max(0, due - weir.now()))
+    elseif weir.readable(client:getfd(), due - weir.now())
+           and not request.free and is_gone(client, request) then
+      return false
     end
+    if request.left then return false end
   end
   return true
 end
@@ -189,17 +208,8 @@ local function inform(client, request)
   return respond(client, 200, {}, tell(request.args))
 end
 
--- The count goes down before the last byte goes out: then the next may come.
-local function leave(request, how)
-  if not request.left then
-    request.left = true
-    stats.serving = stats.serving - 1
-    stats[how] = stats[how] + 1
-  end
-end
-
 local function serve_one(client, request)
-  begin(request)
+  begin(client, request)
   request.body = http.read_body(client, request.fields)
   if not request.body then return leave(request, "gone") end
   if request.fields.upgrade then
