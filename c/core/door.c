@@ -146,7 +146,7 @@ static int shared_acquire(weir_port *port, weir_limiter limiter,
   if (!weir_is_settled(port->space) ||
       !weir_swift_acquire(port, limiter, request, now, out))
     return entered_acquire(port, limiter, request, now, out);
-  weir_leave(port->space);
+  weir_leave_swiftly(port->space);
   return WEIR_ADMITTED;
 }
 
@@ -214,7 +214,7 @@ static int shared_release(weir_port *port, weir_ticket ticket,
   if (!weir_is_settled(port->space) ||
       !weir_swift_release(port, ticket, outcome, now))
     return entered_release(port, ticket, outcome, now);
-  weir_leave(port->space);
+  weir_leave_swiftly(port->space);
   return 0;
 }
 

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 enum {
-  SPINS = 300, /* about as long as to be put to sleep and woken */
+  LOOKS = 12,          /* at the word, before it sleeps on it */
+  LONGEST_PAUSE = 256, /* between two; all of them take about as long as to be
+                          put to sleep and woken on another core */
   GENERATION_SHIFT = 16,
   SEAT_BITS = 0xffff,
   GENERATION_BITS = 0x7fff
@@ -92,12 +94,16 @@ static void pause_a_little(void) {
 #endif
 }
 
+/* Each look takes the word's cache line away from who has the lock, so they
+** become fewer: who has it is served best if others leave it alone. */
 static bool spin(const weir_lock *lock) {
-  for (int i = 0; i < SPINS; i++) {
+  int pauses = 1;
+  for (int i = 0; i < LOOKS; i++) {
+    for (int j = 0; j < pauses; j++) pause_a_little();
+    if (pauses < LONGEST_PAUSE) pauses *= 2;
     if (!atomic_load_explicit(lock->word, memory_order_relaxed) &&
         weir_lock_try(lock))
       return true;
-    pause_a_little();
   }
   return false;
 }
