@@ -179,9 +179,26 @@ describe("the sandbox", function()
                    refused "collectgarbage 'stop'")
   end)
 
+  it("has no loops in C that go on for ever", function()
+    for _, call in ipairs { "insert(endless, 1, 1)", "remove(endless, 1)",
+                            "move({}, 1, math.maxinteger - 1, 2)",
+                            "move({}, -1e15, 1e15, 2)" } do
+      assert.matches("^%S*policy.lua:2: table.", refused(
+        "local endless = setmetatable({}, { __len = function() "
+        .. "return 1 << 50 end })\ntable." .. call))
+    end
+    assert.equal("1,2,4", value_of [[(function()
+      local list = { 2, 3 }
+      table.insert(list, 1, 1)
+      table.remove(list)
+      table.insert(list, 4)
+      return table.concat(table.move(list, 1, 3, 1, {}), ",")
+    end)()]])
+  end)
+
   it("withholds what is the host's of weir", function()
     for _, name in ipairs { "run", "step", "attach", "remove", "spaces", "tcp",
-                            "pretend" } do
+                            "pretend", "look", "resolve", "readable" } do
       assert.matches("policy.lua:1: weir." .. name .. " is not for a policy",
                      refused("require 'weir'." .. name .. "()"))
     end

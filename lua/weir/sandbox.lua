@@ -27,9 +27,11 @@ local LIBRARIES = {
   utf8 = { "char", "charpattern", "codepoint", "codes", "len", "offset" },
 }
 
--- What of weir is the host's business: it has the loop, and the files.
-local WITHHELD = { "attach", "pretend", "pretended", "remove", "replayer",
-                   "run", "spaces", "step", "tcp", "tcp4", "tcp6" }
+-- What a policy has of weir; the rest is its host's business, which runs the
+-- tasks, watches descriptors and has the files.
+local OF_WEIR = { "_VERSION", "all", "explain", "limiter", "limiters", "map",
+                  "metrics", "now", "rate_limit", "semaphore", "sleep", "spawn",
+                  "stack", "status", "status_format", "trace", "version" }
 
 local FORBIDDEN = { "io", "debug", "package", "dofile", "loadfile" }
 
@@ -60,6 +62,35 @@ local function count_garbage(what)
   if what == nil or what == "count" then return collectgarbage "count" end
   error(('a policy can only ask collectgarbage for "count", not for %s')
     :format(tostring(what)), 2)
+end
+
+-- Loops of Lua's own, which no budget counts, go as far as a table says that it
+-- goes; so it has to be as long as it is.
+local MOST = 1 << 24
+
+local function check_length(list, name, from, to)
+  local meta = type(list) == "table" and getmetatable(list)
+  if type(meta) == "table" and rawget(meta, "__len") ~= nil then
+    error(("table.%s: a policy can use it on tables without __len only")
+      :format(name), 3)
+  elseif math.type(from) and math.type(to) and to - from >= MOST then
+    error(("table.%s: more than %d elements"):format(name, MOST), 3)
+  end
+end
+
+local function insert(list, ...)
+  check_length(list, "insert")
+  return table.insert(list, ...)
+end
+
+local function remove(list, ...)
+  check_length(list, "remove")
+  return table.remove(list, ...)
+end
+
+local function move(list, from, to, ...)
+  check_length(list, "move", from, to)
+  return table.move(list, from, to, ...)
 end
 
 -- As load, but of text alone, and where it can see no more than its caller.
@@ -103,10 +134,12 @@ local function withheld(name)
 end
 
 local function make_weir()
-  local copy = {}
-  for name, value in pairs(weir) do copy[name] = value end
-  for _, name in ipairs(WITHHELD) do copy[name] = withheld(name) end
-  copy.interrupted = nil
+  local copy = pick(weir, OF_WEIR)
+  for name, value in pairs(weir) do
+    if copy[name] == nil and type(value) == "function" then
+      copy[name] = withheld(name)
+    end
+  end
   copy.open = open
   return copy
 end
@@ -206,6 +239,7 @@ local function confined(options)
     loaded.os = env.os
   end
   env._G = env
+  env.table.insert, env.table.remove, env.table.move = insert, remove, move
   env.getmetatable = get_metatable
   env.setmetatable = set_metatable
   env.collectgarbage = count_garbage

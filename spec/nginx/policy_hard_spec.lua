@@ -192,7 +192,9 @@ return {
   closed = function(req) local _ <close> = gate:acquire() return pass(req) end,
   raises = gate(function(req) req:proceed() error "late" end),
   closing = gate(function(req)
-    local _ <close> = setmetatable({}, { __close = function() error "ouch" end })
+    local _ <close> = setmetatable({}, { __close = function()
+      error "ouch"
+    end })
     return pass(req)
   end),
   slow = gate(function(req)
@@ -248,7 +250,9 @@ return {
     return req:refuse(404)
   end,
   wrong = function(req)
-    local function try(...) return select(2, pcall(req.set_header, req, ...)) end
+    local function try(...)
+      return select(2, pcall(req.set_header, req, ...))
+    end
     req:set_header("X-Wrong", (table.concat({ try("a b", 1), try("a", {}),
       try("a", "b\r\nc: d"), try("Content-Length", 1) }, " ")
       :gsub("[\r\n]", "")))
@@ -296,6 +300,26 @@ return {
     assert.equal(worker, server:workers()[1])
     still_serves(server)
   end))
+
+  it("whose instructions take long is stopped, too", with(handlers [[
+return {
+  slow = function()
+    local subject = ("a"):rep(1000000)
+    while true do subject:find "ab" end
+  end,
+  fine = function() end }
+]], function(server)
+    assert.equal(200, server:get("/slow").status)
+    assert(server:log():find "p.lua:7: more than %d+ thousand .* or 2 s: ")
+    still_serves(server)
+  end))
+
+  it("runs in a half without an engine of its own", function()
+    local half = nginx.module:gsub("module%.so$", "lua.so")
+    local _, symbols = process.run("nm --defined-only " .. half)
+    assert.not_matches(" weir_acquire\n", symbols)
+    assert.matches(" weir_policy_half\n", symbols)
+  end)
 
   it("serves thousands that wait at once", with(handlers([[
 return {

@@ -1,14 +1,17 @@
 /*
 ** budget.c - how much memory a script may have, and how long it may run.
 **
-** A count hook looks every thousand instructions. Once the share is used up it
+** A count hook looks every hundred instructions. Once the share is used up it
 ** looks at each one, so that no pcall of the script's goes on for long: what is
 ** behind it is stopped as well. Coroutines that a script makes inherit the hook
-** and draw on the same share.
+** and draw on the same share. Some instructions take long, as a call that moves
+** a large table: so the time counts as well, from the first look on.
 */
+#include <weir_event.h>
+
 #include "half.h"
 
-enum { STEP = 1000 }; /* instructions between two looks */
+enum { STEP = 100, LOOKS_PER_THOUSAND = 1000 / STEP, SECONDS = 2 };
 
 void *half_allocate(void *data, void *block, size_t before, size_t size) {
   weir_policy *policy = data;
@@ -29,24 +32,35 @@ void *half_allocate(void *data, void *block, size_t before, size_t size) {
   return got;
 }
 
+static bool is_in_time(weir_policy *policy) {
+  uint64_t now = weir_loop_now();
+  if (!policy->until) policy->until = now + (uint64_t)SECONDS * BIND_S_TO_NS;
+  return now < policy->until;
+}
+
 static void look(lua_State *L, lua_Debug *frame) {
   weir_policy *policy = half_owner_of(L)->policy;
   (void)frame;
-  if (!policy->exhausted && policy->left > 0) {
+  if (!policy->exhausted && policy->left > 0 && is_in_time(policy)) {
     policy->left--;
     if (lua_gethookcount(L) != STEP) lua_sethook(L, look, LUA_MASKCOUNT, STEP);
     return;
   }
   policy->exhausted = true;
   lua_sethook(L, look, LUA_MASKCOUNT, 1);
-  luaL_error(L,
-             "more than %d thousand instructions without a wait: an endless "
-             "loop? (weir_budget)",
-             (int)policy->budget);
+  luaL_where(L, 0); /* a hook is no function on the stack */
+  lua_pushfstring(
+      L,
+      "more than %d thousand instructions without a wait, or %d s: an "
+      "endless loop? (weir_budget)",
+      (int)policy->budget, SECONDS);
+  lua_concat(L, 2);
+  lua_error(L);
 }
 
 void half_budget_begin(weir_policy *policy, lua_State *co) {
-  policy->left = policy->budget;
+  policy->left = (uint64_t)policy->budget * LOOKS_PER_THOUSAND;
+  policy->until = 0;
   policy->exhausted = false;
   policy->starved = false;
   policy->limited = true;
@@ -56,7 +70,8 @@ void half_budget_begin(weir_policy *policy, lua_State *co) {
 
 void half_budget_end(weir_policy *policy, lua_State *co) {
   policy->limited = false;
-  policy->left = UINT32_MAX;
+  policy->left = UINT64_MAX;
+  policy->until = WEIR_NEVER;
   if (policy->exhausted) lua_sethook(co, NULL, 0, 0);
   policy->exhausted = false;
 }

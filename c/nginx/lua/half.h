@@ -50,17 +50,19 @@ struct weir_policy {
   half_owner nobody;
   lua_State *L; /* the main thread */
   weir_lua *W;
-  size_t used, limit;    /* bytes; limit 0: as many as it likes */
-  bool limited;          /* a script runs: the limit of memory counts */
-  bool starved;          /* it was refused some */
-  bool exhausted;        /* its instructions are used up */
-  uint32_t budget, left; /* thousands of instructions; budget 0: any */
-  uint64_t errors_at;    /* ns, when to look for those of tasks again */
-  uint32_t proceeding;   /* calls in req:proceed() */
-  int idle;              /* coroutines that rest */
-  lua_CFunction yield;   /* coroutine.yield */
-  ngx_queue_t decided;   /* calls that the module has to be told of */
-  weir_slab calls;       /* of half_ref: the calls that last */
+  size_t used, limit;  /* bytes; limit 0: as many as it likes */
+  bool limited;        /* a script runs: the limit of memory counts */
+  bool starved;        /* it was refused some */
+  bool exhausted;      /* its instructions are used up */
+  uint32_t budget;     /* thousands of instructions; 0: any number */
+  uint64_t left;       /* looks at them that are left */
+  uint64_t until;      /* ns, how long it may run; 0: nobody has looked yet */
+  uint64_t errors_at;  /* ns, when to look for those of tasks again */
+  uint32_t proceeding; /* calls in req:proceed() */
+  int idle;            /* coroutines that rest */
+  lua_CFunction yield; /* coroutine.yield */
+  ngx_queue_t decided; /* calls that the module has to be told of */
+  weir_slab calls;     /* of half_ref: the calls that last */
   uint64_t resting[HALF_IDLE_MAX]; /* ids of fibers */
 };
 
