@@ -2,10 +2,10 @@
 ** call.c - calls: a coroutine for each request, which is a task of weir's.
 **
 ** The coroutine runs the handler below a C function, whose continuation sees
-** what it returned or raised. req:proceed() is a wait as any other: for a parked
-** ticket, which the end of the request wakes. So the permits of all decorators
-** around it are held until then, and whatever ends the coroutine gives them
-** back. A coroutine that has ended well is used again.
+** what it returned or raised. req:proceed() is a wait as any other: for a
+** parked ticket, which the end of the request wakes. So the permits of all
+** decorators around it are held until then, and whatever ends the coroutine
+** gives them back. A coroutine that has ended well is used again.
 */
 #include "half.h"
 
@@ -14,7 +14,7 @@ enum { UP_TRACE = 1, UP_CONCLUDE, UP_HANDLERS, UP_METATABLE };
 
 /* --- inside the coroutine ------------------------------------------------- */
 
-/* It decided before, by proceeding or by req:refuse: an error is for the log. */
+/* It decided before, by proceeding or req:refuse: an error is for the log. */
 static void log_late(weir_policy_call *call, const char *why) {
   ngx_log_error(NGX_LOG_ERR, call->r->connection->log, 0, "weir: %s", why);
 }
