@@ -145,8 +145,9 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 
 # == build ====================================================================
 
-.PHONY: all tests fuzzers benches demo demo-nginx test bench lint install uninstall \
-  nginx install-nginx uninstall-nginx rock doc coverage fuzz soak model deps clean
+.PHONY: all tests fuzzers benches demo demo-nginx test bench lint install \
+  uninstall nginx install-nginx uninstall-nginx rock doc coverage fuzz soak \
+  model deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -244,9 +245,8 @@ NGINX_LUA = $(BUILD)/nginx/ngx_http_weir_lua.so
 NGINX_LUA_OWN = $(REPLAY_O) $(call objects,$(addprefix c/core/,hash.c \
   histogram.c journal.c memory.c slab.c) c/status/rank.c)
 NGINX_FLAGS = -Wno-write-strings -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
-  $(addprefix \
-  -isystem $(NGINX_HEADERS)/,src/core src/event src/event/modules src/os/unix \
-  src/http src/http/modules src/http/v2 objs)
+  $(addprefix -isystem $(NGINX_HEADERS)/,src/core src/event \
+  src/event/modules src/os/unix src/http src/http/modules src/http/v2 objs)
 
 $(NGINX_HEADERS)/ready:
 	@.ci/deps nginx
@@ -317,7 +317,7 @@ bench:
 
 lint:
 	@.ci/deps lint
-	@$(MAKE) $(AT_ONCE) all tests
+	@$(MAKE) $(AT_ONCE) all tests nginx
 	@.ci/lint
 
 coverage:

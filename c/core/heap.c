@@ -41,6 +41,7 @@ static weir_heap_entry *entry_at(const weir_heap *heap, const weir_heaps *heaps,
                                  uint32_t place) {
   spot at = spot_of(place);
   if (at.piece >= WEIR_HEAP_PIECES) weir_lost(heaps->array.commons);
+  /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it does not return */
   return weir_array_at(&heaps->array, heap->piece[at.piece] + at.offset);
 }
 

@@ -88,12 +88,18 @@ static bool read_time(word value, const setting *option, weir_config *config) {
   return true;
 }
 
+static bool ends_in_digit(word value) {
+  char last;
+  if (!value.size) return false;
+  last = value.text[value.size - 1];
+  return last >= '0' && last <= '9';
+}
+
 /* A decimal number is a time without a unit. */
 static bool read_number(word value, const setting *option,
                         weir_config *config) {
   uint64_t ns;
-  char last = value.size ? value.text[value.size - 1] : 'x';
-  if (last < '0' || last > '9') return false;
+  if (!ends_in_digit(value)) return false;
   if (weir_parse_duration(value.text, value.size, &ns) < 0 || !ns) return false;
   *(double *)field(option, config) = (double)ns / DECIMAL_PLACES;
   return true;

@@ -87,7 +87,7 @@ bool weir_ngx_add_field(ngx_http_request_t *r, const ngx_str_t *name,
   return true;
 }
 
-/* A value that weir_http_... wrote; of none and of one cut off there is none. */
+/* A value that weir_http_... wrote; of none and one cut off there is none. */
 static void add_text(ngx_http_request_t *r, const char *name, const char *text,
                      size_t size) {
   ngx_str_t key = { ngx_strlen(name), (u_char *)(uintptr_t)name };

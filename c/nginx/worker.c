@@ -83,7 +83,7 @@ static void on_time(ngx_event_t *event) {
   take_turn(space);
 }
 
-/* Neither posted nor timed any longer. nginx's macros are several statements. */
+/* Neither posted nor timed any more. nginx's macros are several statements. */
 static void silence(ngx_event_t *event) {
   if (event->posted) {
     ngx_delete_posted_event(event);

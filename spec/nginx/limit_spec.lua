@@ -255,7 +255,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
 
   it("order=fair: flows go in turns",
     gate("concurrent=1 order=fair flow=$arg_f", function(server, origin)
-      local held <close> = server:ask "/h?hold&f=c"
+      local _ <close> = server:ask "/h?hold&f=c"
       origin:serves(1)
       local waiting = {}
       for i, f in ipairs { "a", "a", "a", "a", "b", "b" } do
