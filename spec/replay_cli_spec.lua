@@ -308,6 +308,23 @@ weir replay: POLICY
     end
   end)
 
+  it("reads what nginx logged of its demo, for its policy", function()
+    if not has "zlib" then pending "there is no lua-zlib here" end
+    local code, out, err = replay("lua/examples/overload.log.gz --service 20ms "
+      .. "--capacity 8 --json --policy lua/examples/share.lua")
+    assert.same({ 0, "" }, { code, err })
+    local report = replaying.decode(out)
+    assert.same({ "json", 1209, 1209, 0 }, { report.logs[1].format,
+      report.logs[1].lines, report.requests, report.logs[1].bad })
+    -- 400 a second are served: in the 0.992 s of the log, and the half second
+    -- that is waited after it, of 1,209.
+    assert.same({ 8, 592, 609 }, { report.at_once, report.waited,
+                                   report.codes.timeout })
+    assert.equal(8, report.in_flight)
+    assert.is_true(report.wait.max <= 0.5)
+    assert.equal("shm:share", report.limiters[1].space)
+  end)
+
   it("reads a real log", function()
     local sample = "../shared/data/access-sample.log.gz"
     local there = io.open(sample)

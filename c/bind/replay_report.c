@@ -4,6 +4,11 @@
 #include "../core/memory.h"
 #include "replay.h"
 
+/***
+Limit what runs at once.
+@module weir
+*/
+
 void replay_count(replayer *R, const replay_request *request) {
   uint64_t now = replay_now(R);
   R->ended[request->end]++;

@@ -12,9 +12,9 @@
 
 /* Upvalues of the functions here, after the runtime. */
 enum { UP_REPLAYER = 2, UP_STATE };
-enum { UP_HANDLER = 4, UP_TRACE, UP_JUDGE }; /* of the task */
-enum { UP_REFUSED = 4 };                     /* of req:proceed */
-enum { UP_NAMES = 3, UP_OTHERS };            /* of __index */
+enum { UP_HANDLER = 4, UP_TRACE, UP_JUDGE };           /* of the task */
+enum { UP_REFUSED = 4, UP_STATUS, UP_BYTES, UP_TIME }; /* of req:proceed */
+enum { UP_NAMES = 3, UP_OTHERS };                      /* of __index */
 
 /* Stack of a request's task. */
 enum { REQUEST = 1, TRACE, RESULT };
@@ -342,12 +342,15 @@ static void push_response(lua_State *L, const replayer *R, uint32_t id) {
   const weir_log_record *record = weir_log_feed_record(R->feed, id);
   const replay_request *request = &R->requests[id];
   lua_createtable(L, 0, 3);
+  lua_pushvalue(L, lua_upvalueindex(UP_STATUS));
   push_status(L, record);
-  lua_setfield(L, -2, "status");
+  lua_rawset(L, -3);
+  lua_pushvalue(L, lua_upvalueindex(UP_BYTES));
   push_bytes(L, R, record);
-  lua_setfield(L, -2, "bytes");
+  lua_rawset(L, -3);
+  lua_pushvalue(L, lua_upvalueindex(UP_TIME));
   bind_push_seconds(L, replay_now(R) - request->began);
-  lua_setfield(L, -2, "upstream_time");
+  lua_rawset(L, -3);
 }
 
 static int proceed_k(lua_State *L, int status, lua_KContext wait) {
@@ -566,7 +569,10 @@ static void set_main(lua_State *L, int self, int index) {
 static void set_kind(lua_State *L, int self, int index) {
   push_option(L, index, "kind", LUA_TFUNCTION);
   push_option(L, index, "refused", LUA_TFUNCTION);
-  push_closure(L, self, index, proceed, 1);
+  lua_pushliteral(L, "status");
+  lua_pushliteral(L, "bytes");
+  lua_pushliteral(L, "upstream_time");
+  push_closure(L, self, index, proceed, 4);
   push_closure(L, self, index, proceeded, 0);
   lua_call(L, 2, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
