@@ -301,6 +301,25 @@ return {
     still_serves(server)
   end))
 
+  it("is told of by the log as limits are", with(handlers([[
+local own = weir.limiter{ space = "shm:gate", name = "own", concurrent = 1,
+                          key = function(req) return req.args.user end }
+return {
+  own = own(function(req) return req:proceed() end),
+  fine = function() end }
+]], { http = "weir_script {dir}/p.lua; weir_space gate 16m; log_format weir "
+      .. "'$status $weir_verdict $weir_limiter $weir_key'; "
+      .. "access_log {dir}/access.log weir;" }), function(server, origin)
+    local first = server:ask "/own?user=ann&hold"
+    origin:serves(1)
+    local second = server:ask "/own?user=ann"
+    server:has(2)
+    origin:tell "free"
+    assert.same({ 200, 200 }, { first:status(), second:status() })
+    server:logged("^200 admitted own ann$", 1) -- it waited
+    still_serves(server)
+  end))
+
   it("whose instructions take long is stopped, too", with(handlers [[
 return {
   slow = function()

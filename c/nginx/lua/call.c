@@ -258,6 +258,17 @@ static void look_after(weir_policy *policy, weir_policy_call *call) {
     fail_yield(policy, call);
 }
 
+/* The key of a permit that was waited for. */
+static ngx_str_t key_of(const weir_policy_call *call, const bind_fiber *fiber) {
+  const weir_port *port = fiber->ticket ? fiber->space->port : NULL;
+  weir_ticket_info info;
+  ngx_str_t none = ngx_null_string;
+  if (!port || weir_ticket_inspect(port, fiber->ticket,
+                                   call->owner.policy->W->now, &info))
+    return none;
+  return half_copy_text(call->r->pool, info.key, ngx_strlen(info.key));
+}
+
 /* A limiter let it wait, and has decided. */
 static void note_wait(weir_policy_call *call, const bind_fiber *fiber) {
   lua_State *L = call->owner.policy->L;
@@ -267,6 +278,7 @@ static void note_wait(weir_policy_call *call, const bind_fiber *fiber) {
   call->longest = fiber->waited;
   bind_push_limiter_label(L, fiber->space, fiber->limiter);
   call->decision.limiter = half_copy(call->r->pool, L, -1);
+  call->decision.key = key_of(call, fiber);
   lua_pop(L, 1);
 }
 

@@ -15,18 +15,24 @@ void half_note_waited(weir_policy_call *call) {
     call->decision.waited_ns = call->owner.policy->W->now - call->since;
 }
 
-ngx_str_t half_copy(ngx_pool_t *pool, lua_State *L, int index) {
+ngx_str_t half_copy_text(ngx_pool_t *pool, const char *text, size_t size) {
   ngx_str_t copy = ngx_null_string;
-  size_t size;
-  const char *text =
-      lua_isstring(L, index) ? lua_tolstring(L, index, &size) : NULL;
-  u_char *data = text ? ngx_pnalloc(pool, size + 1) : NULL;
+  u_char *data = ngx_pnalloc(pool, size + 1);
   if (!data) return copy;
   ngx_memcpy(data, text, size);
   data[size] = '\0';
   copy.data = data;
   copy.len = size;
   return copy;
+}
+
+ngx_str_t half_copy(ngx_pool_t *pool, lua_State *L, int index) {
+  ngx_str_t none = ngx_null_string;
+  size_t size;
+  const char *text;
+  if (!lua_isstring(L, index)) return none;
+  text = lua_tolstring(L, index, &size);
+  return half_copy_text(pool, text, size);
 }
 
 void half_decide_pass(weir_policy_call *call) {
@@ -114,7 +120,7 @@ static void decide_refusal(lua_State *L, weir_policy_call *call) {
 void half_decide_answer(lua_State *L, weir_policy_call *call) {
   weir_policy_decision *decision = &call->decision;
   lua_settop(L, 4);
-  decision->verdict = WEIR_ADMITTED;
+  *decision = (weir_policy_decision){ .verdict = WEIR_ADMITTED };
   decision->status = (ngx_uint_t)lua_tointeger(L, 2);
   decision->body = half_copy(call->r->pool, L, 4);
   lua_pushvalue(L, 3);

@@ -211,6 +211,7 @@ void half_note_waited(weir_policy_call *call);
 /* A copy of the text at `index` that lives as long as the request, with a NUL
 ** behind it; "" if it is none, or if there is no memory. */
 ngx_str_t half_copy(ngx_pool_t *pool, lua_State *L, int index);
+ngx_str_t half_copy_text(ngx_pool_t *pool, const char *text, size_t size);
 
 /* --- response.c ----------------------------------------------------------- */
 
