@@ -4,7 +4,10 @@
 */
 #include "half.h"
 
-enum { RESUMES_PER_STEP = 256 }; /* then nginx looks at its descriptors */
+enum {
+  RESUMES_PER_STEP = 256, /* then nginx looks at its descriptors */
+  RESUMES_PER_LOOK = 32   /* then this half looks into shared spaces */
+};
 
 static weir_policy *load(const weir_policy_options *options, char *why) {
   if (!options->trial) half_install_filter();
@@ -72,10 +75,11 @@ static void queue(weir_policy *policy, weir_policy_call *call) {
   ngx_queue_insert_tail(&policy->decided, &call->link);
 }
 
-static bool resume_next(weir_policy *policy) {
+/* With `look` whoever shared spaces have decided since comes in as well. */
+static bool resume_next(weir_policy *policy, bool look) {
   weir_lua *W = policy->W;
   weir_policy_call *call;
-  bind_collect(W, true);
+  bind_collect(W, look || !W->run_first);
   if (!W->run_first) return false;
   call = half_owner_of(bind_fiber_at(W, W->run_first)->co)->call;
   half_resume(policy, W->run_first);
@@ -102,7 +106,9 @@ static uint64_t step(weir_policy *policy, uint64_t now) {
   bind_advance(W);
   bind_wait_end_troubled(W);
   W->stepping = true;
-  while (resumed < RESUMES_PER_STEP && resume_next(policy)) resumed++;
+  while (resumed < RESUMES_PER_STEP &&
+         resume_next(policy, resumed % RESUMES_PER_LOOK == 0))
+    resumed++;
   bind_run_queue_end_frame(W);
   W->stepping = false;
   W->stirred |= resumed > 0;
