@@ -132,7 +132,7 @@ weir replay: POLICY
         ("--policy %s --sweep door.concurrent=1,2"):format(policy) } do
       local code, out, err = replay(("- --service 1s %s <%s"):format(args, log))
       assert.same({ 0, "" }, { code, err })
-      assert.matches("3 requests in 3 lines of ", out)
+      assert.matches("3 requests in 3 lines of standard input ", out)
     end
   end)
 
@@ -306,6 +306,37 @@ weir replay: POLICY
       assert.same({ args, wanted[1], "" }, { args, code, out })
       assert.matches(wanted[2], err)
     end
+  end)
+
+  -- Of the lines of a log it keeps no more than it holds to put them in order.
+  it("needs no more memory for more lines", function()
+    local policy = file(ONE_AT_A_TIME)
+    local maker = file [[
+      for i = 0, tonumber(arg[1]) - 1 do
+        io.write(("%.3f 10.0.%d.%d GET /\n"):format(1431857103 + i / 1000,
+          i // 250 % 9, i % 250))
+      end
+    ]]
+    local runner = file [[
+      local exit = os.exit
+      function os.exit(...)
+        local status = io.open "/proc/self/status":read "a"
+        io.stderr:write(status:match "VmHWM:%s*(%d+)")
+        exit(...)
+      end
+      arg[0] = "lua/bin/weir"
+      dofile(arg[0])
+    ]]
+    local function peak(lines)
+      local code, out, err = sh(("sh -c '%s %s %d | %s %s replay - --json "
+        .. "--service 1us --policy %s --format \"%s\"'"):format(LUA, maker,
+          lines, LUA, runner, policy, "\\$msec \\$remote_addr \\$request_method "
+          .. "\\$request_uri"))
+      assert.same({ 0, lines }, { code, replaying.decode(out).requests })
+      return tonumber(err)
+    end
+    local few, many = peak(70000), peak(350000)
+    assert.is_true(many < few * 1.2 + 4000, many .. " kB after " .. few)
   end)
 
   it("reads what nginx logged of its demo, for its policy", function()
