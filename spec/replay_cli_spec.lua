@@ -276,6 +276,14 @@ weir replay: POLICY
     assert.matches("\r\27%[Kweir replay", text)
   end)
 
+  it("stops at Ctrl-C", function()
+    local code, out, err = sh(("sh -c 'yes %q | timeout -s INT 1 %s - "
+      .. "--policy %s --service 1ms --format common'"):format(
+        COMMON:format(1, 1, 1):gsub('"', '\\"'), REPLAY, file(ONE_AT_A_TIME)))
+    assert.same({ "", "" }, { out, err })
+    assert.is_true(code == 130 or code == 124) -- what timeout makes of it
+  end)
+
   it("says what is wrong, and with which exit code", function()
     local log, policy = file(common { 0 }), file(ONE_AT_A_TIME)
     local both = log .. " --policy " .. policy
@@ -330,8 +338,8 @@ weir replay: POLICY
     local function peak(lines)
       local code, out, err = sh(("sh -c '%s %s %d | %s %s replay - --json "
         .. "--service 1us --policy %s --format \"%s\"'"):format(LUA, maker,
-          lines, LUA, runner, policy, "\\$msec \\$remote_addr \\$request_method "
-          .. "\\$request_uri"))
+          lines, LUA, runner, policy, "\\$msec \\$remote_addr "
+          .. "\\$request_method \\$request_uri"))
       assert.same({ 0, lines }, { code, replaying.decode(out).requests })
       return tonumber(err)
     end

@@ -4,7 +4,7 @@
 
 local terminal = require "weir.cli.terminal"
 
-local FAILED, USAGE = 1, 2 -- exit codes
+local FAILED, USAGE, INTERRUPTED = 1, 2, 130 -- exit codes
 
 local replay = {
   summary = "Run access logs through a policy, in virtual time.",
@@ -201,6 +201,7 @@ function replay.run(args)
   local result, err = run(args, options)
   end_progress(options)
   if not result then
+    if err:find "interrupted!$" then return INTERRUPTED end -- so Lua says it
     complain(err)
     return FAILED
   end
