@@ -132,7 +132,7 @@ weir replay: POLICY
         ("--policy %s --sweep door.concurrent=1,2"):format(policy) } do
       local code, out, err = replay(("- --service 1s %s <%s"):format(args, log))
       assert.same({ 0, "" }, { code, err })
-      assert.matches("3 requests in 3 lines of ", out)
+      assert.matches("3 requests in 3 lines of standard input ", out)
     end
   end)
 
@@ -196,10 +196,10 @@ weir replay: POLICY
     local log = file(common { 0, 30, 31 } .. common { 40 }:rep(2000)
       .. common { 1, 50 })
     local policy = file(ONE_AT_A_TIME)
-    local _, out = replay(("%s --policy %s --service 1us"):format(log, policy))
+    local _, out = replay(("%s --policy %s --service 1us --window 5s"):format(
+      log, policy))
     assert.matches("1 line came too late", out)
-    _, out = replay(("%s --policy %s --service 1us --window 1m"):format(log,
-      policy))
+    _, out = replay(("%s --policy %s --service 1us"):format(log, policy))
     assert.is_nil(out:find "too late")
   end)
 
@@ -276,6 +276,14 @@ weir replay: POLICY
     assert.matches("\r\27%[Kweir replay", text)
   end)
 
+  it("stops at Ctrl-C", function()
+    local code, out, err = sh(("sh -c 'yes %q | timeout -s INT 1 %s - "
+      .. "--policy %s --service 1ms --format common'"):format(
+        COMMON:format(1, 1, 1):gsub('"', '\\"'), REPLAY, file(ONE_AT_A_TIME)))
+    assert.same({ "", "" }, { out, err })
+    assert.is_true(code == 130 or code == 124) -- what timeout makes of it
+  end)
+
   it("says what is wrong, and with which exit code", function()
     local log, policy = file(common { 0 }), file(ONE_AT_A_TIME)
     local both = log .. " --policy " .. policy
@@ -306,6 +314,37 @@ weir replay: POLICY
       assert.same({ args, wanted[1], "" }, { args, code, out })
       assert.matches(wanted[2], err)
     end
+  end)
+
+  -- Of the lines of a log it keeps no more than it holds to put them in order.
+  it("needs no more memory for more lines", function()
+    local policy = file(ONE_AT_A_TIME)
+    local maker = file [[
+      for i = 0, tonumber(arg[1]) - 1 do
+        io.write(("%.3f 10.0.%d.%d GET /\n"):format(1431857103 + i / 1000,
+          i // 250 % 9, i % 250))
+      end
+    ]]
+    local runner = file [[
+      local exit = os.exit
+      function os.exit(...)
+        local status = io.open "/proc/self/status":read "a"
+        io.stderr:write(status:match "VmHWM:%s*(%d+)")
+        exit(...)
+      end
+      arg[0] = "lua/bin/weir"
+      dofile(arg[0])
+    ]]
+    local function peak(lines)
+      local code, out, err = sh(("sh -c '%s %s %d | %s %s replay - --json "
+        .. "--service 1us --policy %s --format \"%s\"'"):format(LUA, maker,
+          lines, LUA, runner, policy, "\\$msec \\$remote_addr "
+          .. "\\$request_method \\$request_uri"))
+      assert.same({ 0, lines }, { code, replaying.decode(out).requests })
+      return tonumber(err)
+    end
+    local few, many = peak(70000), peak(350000)
+    assert.is_true(many < few * 1.2 + 4000, many .. " kB after " .. few)
   end)
 
   it("reads what nginx logged of its demo, for its policy", function()

@@ -499,10 +499,10 @@ Makes what runs access logs through a policy, in virtual time: `weir replay` is
 made of it. Where there is an event loop it cannot be.
 @function replayer
 @tparam[opt] table options
-@tparam[opt=5] number options.window seconds that lines may be out of order
+@tparam[opt=60] number options.window seconds that lines may be out of order
 @tparam[opt=60] number options.lookback seconds that a request may take and
 still be put in order, where lines are written at its end
-@tparam[opt=100000] integer options.held lines at most that are held for that
+@tparam[opt=32768] integer options.held lines at most that are held for that
 @tparam[opt=true] boolean options.spread times without a fraction over their
 second
 @tparam[opt=false] boolean options.strict stop at the first bad line
@@ -514,7 +514,7 @@ as likely; else it is as logged
 */
 static int new_replayer(lua_State *L) {
   weir_lua *W = bind_self(L);
-  settings s = { .window_ns = (uint64_t)5 * BIND_S_TO_NS,
+  settings s = { .window_ns = (uint64_t)60 * BIND_S_TO_NS,
                  .lookback_ns = (uint64_t)60 * BIND_S_TO_NS,
                  .spread = true };
   replayer *R;

@@ -6,7 +6,7 @@
 
 #define NOBODY UINT32_MAX
 
-enum { HELD = 100000 };
+enum { HELD = 32768 };
 
 /* A log. */
 typedef struct source {

@@ -64,7 +64,7 @@ typedef struct weir_log_record {
 typedef struct weir_log_options {
   uint64_t window_ns;   /* how far lines are out of order */
   uint64_t lookback_ns; /* how long requests take that are not late */
-  uint32_t held;        /* lines at most, twice, of each log; 0: 100,000 */
+  uint32_t held;        /* lines at most, twice, of each log; 0: 32,768 */
   bool spread;          /* times without a fraction */
   bool strict;          /* stop at the first bad line */
 } weir_log_options;

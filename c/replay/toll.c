@@ -114,16 +114,17 @@ static bool is_same(const weir_replay_key *a, const void *space,
          a->limiter == limiter && a->space == space;
 }
 
-/* The seed is always the same, so that what is forgotten is, too. */
-static weir_hash hash_of(weir_limiter limiter, const void *key, size_t size) {
-  const uint64_t seed[2] = { limiter, 0 };
+/* The seed is always the same, so that what is forgotten, and the order of the
+** others, is, too. */
+static weir_hash hash_of(const void *key, size_t size) {
+  static const uint64_t seed[2] = { 0, 0 };
   return weir_hash_bytes(seed, key, size);
 }
 
 weir_replay_key *weir_replay_toll_key(weir_replay_toll *toll, const void *space,
                                       weir_limiter limiter, const void *key,
                                       size_t size) {
-  weir_hash hash = hash_of(limiter, key, size);
+  weir_hash hash = hash_of(key, size);
   uint32_t mask = toll->index_room - 1, place;
   uint32_t at = (uint32_t)hash.word[0] & mask;
   weir_replay_key *new_key;
@@ -204,7 +205,7 @@ static int compare(const void *left, const void *right) {
   if (toll_a != toll_b) return toll_a < toll_b ? 1 : -1;
   if (a->at_once != b->at_once) return a->at_once < b->at_once ? 1 : -1;
   if (a->hash[0] != b->hash[0]) return a->hash[0] < b->hash[0] ? -1 : 1;
-  return 0;
+  return a < b ? -1 : a > b; /* of several limiters: who came first */
 }
 
 void weir_replay_toll_sort(const weir_replay_toll *toll,

@@ -4,7 +4,7 @@
 
 local terminal = require "weir.cli.terminal"
 
-local FAILED, USAGE = 1, 2 -- exit codes
+local FAILED, USAGE, INTERRUPTED = 1, 2, 130 -- exit codes
 
 local replay = {
   summary = "Run access logs through a policy, in virtual time.",
@@ -23,7 +23,7 @@ local function declare_input(parser)
   parser:option("--format", "combined, common, nginx (combined and "
     .. "$request_time), json, haproxy, or a string as nginx's log_format; else "
     .. "it is found out."):argname "<format>"
-  parser:option("--window", "Time that lines may be out of order (5s).")
+  parser:option("--window", "Time that lines may be out of order (1m).")
     :argname "<time>"
   parser:flag("--no-spread", "Leave requests of one second where they are, "
     .. "instead of spreading them over it.")
@@ -191,7 +191,7 @@ end
 function replay.run(args)
   local mistake = mistake_in(args)
   if args.window and not seconds_of(args.window) then
-    mistake = "--window wants a time, as 5s"
+    mistake = "--window wants a time, as 1m"
   end
   if mistake then
     complain(mistake)
@@ -201,6 +201,7 @@ function replay.run(args)
   local result, err = run(args, options)
   end_progress(options)
   if not result then
+    if err:find "interrupted!$" then return INTERRUPTED end -- so Lua says it
     complain(err)
     return FAILED
   end

@@ -48,8 +48,9 @@ local function skipped(list, sums)
       figures.of(sums.none, "line"))
   end
   if sums.late > 0 then
-    list[#list + 1] = ("%s came too late to be put in order, and were replayed "
-      .. "when they came"):format(figures.of(sums.late, "line"))
+    list[#list + 1] = ("%s came too late to be put in order (see --window), "
+      .. "and were replayed when they came"):format(
+        figures.of(sums.late, "line"))
   end
 end
 

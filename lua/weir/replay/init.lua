@@ -4,6 +4,7 @@
 local compare = require "weir.replay.compare"
 local run = require "weir.replay.run"
 local service = require "weir.replay.service"
+local source = require "weir.replay.source"
 
 local replay = {}
 
@@ -59,11 +60,12 @@ local function with_copies(options, fn)
   local copy
   local ready, err = prepare(options)
   if not ready then return nil, err end
-  ready.logs = {}
+  ready.logs, ready.shown = {}, {}
   for i, name in ipairs(options.logs) do
     if name == "-" then copy = copy or copy_input() end
     ready.logs[i] = name == "-" and copy or name
   end
+  if copy then ready.shown[copy] = source.INPUT end
   local result = table.pack(pcall(fn, ready))
   if copy then os.remove(copy) end
   if not result[1] then error(result[2], 0) end

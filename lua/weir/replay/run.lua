@@ -64,7 +64,7 @@ end
 local function open_logs(self, options)
   self.sources = {}
   for i, name in ipairs(options.logs) do
-    local log, err = source.open(name)
+    local log, err = source.open(name, (options.shown or {})[name])
     if not log then error(err, 0) end
     self.sources[i] = log
     local format = options.format or formats.guess(log)
@@ -254,9 +254,10 @@ end
 -- @tparam[opt] string options.handler which, if the policy has several
 -- @tparam[opt] table options.services see @{weir.replayer}; and `capacity`,
 -- `seed`, `window`, `spread`, `strict`
+-- @tparam[opt] table options.shown { [log] = what to call it }
 -- @tparam[opt] table options.set { [limiter's name] = options to set }
--- @tparam[opt=20] number options.keys how many of the most affected keys to tell
--- of
+-- @tparam[opt=20] number options.keys how many of the most affected keys to
+-- tell of
 -- @tparam[opt] function options.progress is called now and then
 -- @tparam[opt] function options.each see @{weir.replayer:run}
 -- @treturn[1] table as @{weir.replayer:results}, and `limiters`, `logs`,

@@ -8,7 +8,7 @@
 local PIECE = 65536 -- bytes
 local GZIP = "^\x1f\x8b"
 
-local source = {}
+local source = { INPUT = "standard input" } -- what that is called
 source.__index = source
 
 local NO_ZLIB = "it is packed by gzip, and there is no lua-zlib to unpack it "
@@ -47,13 +47,14 @@ end
 
 --- Opens a log.
 -- @tparam string name of a file; "-" is the standard input
+-- @tparam[opt] string shown what to call it
 -- @treturn[1] table a source
 -- @treturn[2] nil
 -- @treturn[2] string why not
-function source.open(name)
-  local self = setmetatable({ name = name, read_bytes = 0 }, source)
+function source.open(name, shown)
+  local self = setmetatable({ name = shown or name, read_bytes = 0 }, source)
   if name == "-" then
-    self.name, self.file = "standard input", io.stdin
+    self.name, self.file = source.INPUT, io.stdin
     return self
   end
   local file, err = io.open(name, "rb")
