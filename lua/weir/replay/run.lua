@@ -255,8 +255,8 @@ end
 -- @tparam[opt] table options.services see @{weir.replayer}; and `capacity`,
 -- `seed`, `window`, `spread`, `strict`
 -- @tparam[opt] table options.set { [limiter's name] = options to set }
--- @tparam[opt=20] number options.keys how many of the most affected keys to tell
--- of
+-- @tparam[opt=20] number options.keys how many of the most affected keys to
+-- tell of
 -- @tparam[opt] function options.progress is called now and then
 -- @tparam[opt] function options.each see @{weir.replayer:run}
 -- @treturn[1] table as @{weir.replayer:results}, and `limiters`, `logs`,
