@@ -64,7 +64,7 @@ LIB_NAMES = weir weir-shared weir-status weir-event weir-lua
 LIBS = $(foreach l,$(LIB_NAMES),$(BUILD)/lib$l.a $(BUILD)/lib$l.so)
 MODULE = $(BUILD)/lua/weir/core.so
 # Of `weir top`; nothing else wants ncurses, so it is built where that is.
-SCREEN = $(if $(shell pkg-config --exists ncursesw && echo yes),\
+SCREEN = $(if $(shell pkg-config --exists ncursesw 2>/dev/null && echo yes),\
            $(BUILD)/lua/weir/screen.so)
 
 # A test is a program of its own; what they share are the other files.

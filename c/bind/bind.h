@@ -16,6 +16,7 @@
 
 #include "../core/slab.h"
 #include "compat.h"
+#include "field.h"
 #include "space.h"
 
 /* Of a fiber. */
@@ -186,8 +187,8 @@ static inline bind_fiber *bind_fiber_at(const weir_lua *W, uint32_t index) {
 /* A fiber for the thread on top of L's stack (popped, anchored). Raises. */
 uint32_t bind_fiber_new(lua_State *L, weir_lua *W, bool task);
 
-/* Makes a task another one, in the same coroutine: who knew the old one does not
-** know it. Answers its new id. */
+/* Makes a task another one, in the same coroutine: who knew the old one does
+** not know it. Answers its new id. */
 uint64_t bind_fiber_renew(weir_lua *W, uint32_t fiber);
 
 /* The fiber of L's running coroutine; 0: it has none. */
@@ -575,32 +576,8 @@ void bind_open_host(lua_State *L, int self);
 void bind_open_source(lua_State *L, int self);
 void bind_open_replay(lua_State *L, int self);
 
-enum { BIND_S_TO_NS = 1000000000 };
-
 /* A program's own time may be 0, but to the engine a deadline of 0 is none:
 ** inside, virtual time is that much ahead. */
 enum { BIND_VIRTUAL_ZERO = 1 };
-
-static inline void bind_push_seconds(lua_State *L, uint64_t ns) {
-  lua_pushnumber(L, (lua_Number)ns / BIND_S_TO_NS);
-}
-
-/* Fields of the table on top. */
-static inline void bind_set_integer(lua_State *L, const char *key, uint64_t n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, key);
-}
-
-static inline void bind_set_seconds(lua_State *L, const char *key,
-                                    uint64_t ns) {
-  bind_push_seconds(L, ns);
-  lua_setfield(L, -2, key);
-}
-
-static inline void bind_set_string(lua_State *L, const char *key,
-                                   const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-}
 
 #endif

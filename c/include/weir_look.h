@@ -4,7 +4,8 @@
 **
 ** PURPOSE
 **   For people and their tools: numbers of one limiter, key or ticket, and
-**   walks over all of them. Nothing here changes anything that a request depends on.
+**   walks over all of them. Nothing here changes anything that a request
+**   depends on.
 **
 ** USE
 **   weir_limiter limiter;

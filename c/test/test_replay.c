@@ -78,7 +78,7 @@ TEST(a_timeline_counts_and_keeps_levels) {
   CHECK_EQ(t.highest[WEIR_REPLAY_WAITING], 3);
 }
 
-/* However far time goes, what was counted stays, and the most stays the most. */
+/* However far time goes, what was counted stays, and the most is the most. */
 TEST(a_timeline_does_not_grow) {
   static weir_replay_timeline t;
   uint64_t now = 0, state = 9, sum = 0;
