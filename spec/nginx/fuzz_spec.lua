@@ -19,8 +19,9 @@ local VALUES = { "0", "1", "8", "-1", "2147483647", "2147483648",
   "99999999999999999999", "1e9", "0x10", "100/s", "1/0s", "0/s", "5/m", "/s",
   "1/", "on", "off", "none", "fifo", "fair", "priority", "lifo", "codel",
   "codel,lifo", "codel,,", "aimd", "vegas", "gradient2", "5s", "5ms", "0s",
-  "1d", "1000000000000d", "$arg_x", "$", "${", "$nothing_at_all", "", "\xff\xfe",
-  ("9"):rep(400), ("k"):rep(5000), "sliding", "fixed", "api", "0.5", "1.5",
+  "1d", "1000000000000d", "$arg_x", "$", "${", "$nothing_at_all", "",
+  "\xff\xfe", ("9"):rep(400), ("k"):rep(5000),
+  "sliding", "fixed", "api", "0.5", "1.5",
   "'", "a=b=c", "\t", "\x01" }
 local DIRECTIVES = { "weir_space", "weir_limit", "weir_dir", "weir_script",
   "weir_path", "weir_cpath", "weir_sandbox", "weir_budget", "weir_memory",
@@ -40,7 +41,9 @@ end
 
 local function directive()
   local words = { pick(DIRECTIVES) }
-  if math.random(2) == 1 then words = { "weir_limit", "gate" .. math.random(9) } end
+  if math.random(2) == 1 then
+    words = { "weir_limit", "gate" .. math.random(9) }
+  end
   for _ = 1, math.random(0, 4) do words[#words + 1] = argument() end
   return table.concat(words, " ") .. ";"
 end

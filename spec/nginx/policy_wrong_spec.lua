@@ -26,7 +26,8 @@ nginx.describe(_ENV, "nginx -t", function()
       'local weir = require "weir"\nreturn weir.rate_limit(-1)(print)',
       "p.lua:2: " },
     { "a file without a handler", "return 5", "p.lua: expected a handler" },
-    { "a file that returns nothing", "local x = 1", "p.lua: expected a handler" },
+    { "a file that returns nothing", "local x = 1",
+      "p.lua: expected a handler" },
     { "an endless loop", "while true do end", "endless loop" },
     { "one that hides in pcall", "while true do pcall(function() while true do "
       .. "end end) end", "endless loop" },

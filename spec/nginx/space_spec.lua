@@ -10,8 +10,9 @@ local with, eventually = nginx.with, nginx.eventually
 local LOCATION = "location / { weir gate; proxy_pass http://origin; }"
 
 local function gate(options, more)
-  local spec = { http = "weir_space api 16m; weir_limit gate " .. options .. ";",
-                 server = LOCATION }
+  local spec = {
+    http = "weir_space api 16m; weir_limit gate " .. options .. ";",
+    server = LOCATION }
   for name, value in pairs(more or {}) do spec[name] = value end
   return spec
 end
@@ -137,9 +138,9 @@ nginx.describe(_ENV, "a reload", function()
 
   it("that drops the limiter lets those pass who waited for it",
     with(gate "concurrent=1 timeout=60s", function(server, origin)
-      local held, waiting = ask(server, 1, "/?hold"), nil
+      local held = ask(server, 1, "/?hold")
       origin:serves(1)
-      waiting = ask(server, 3, "/w")
+      local waiting = ask(server, 3, "/w")
       server:has(4)
       server:reload { server = "location / { proxy_pass http://origin; }",
                       origin = server.spec.origin }

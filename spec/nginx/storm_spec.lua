@@ -44,7 +44,8 @@ function actions.upgrade(server)
   return "upgrades"
 end
 
-local NAMES = { "reload", "reload", "reopen", "kill", "kill", "kill", "upgrade" }
+local NAMES = { "reload", "reload", "reopen", "kill", "kill", "kill",
+                "upgrade" }
 
 local function storm(server, port)
   local load = process.load { port = port, clients = "ann:300,bob:300,eve:300",
