@@ -90,6 +90,7 @@ worker_processes {workers};
 worker_rlimit_nofile 16384;
 env WEIR_DIR;
 env ASAN_OPTIONS;
+env LD_PRELOAD;
 {main}
 events { worker_connections 4096; {events} }
 http {
