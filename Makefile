@@ -5,6 +5,7 @@
 #   make demo-nginx a backend behind nginx that gets three times its load
 #   make test       all tests; the last line is "N passed, N failed"
 #   make bench      every figure beside its floor
+#   make bench-nginx  the nginx module beside what people use today
 #   make nginx      the module for nginx, build/nginx/ (then install-nginx)
 #   make lint       warnings, formatting, borders and completeness
 #   make install    PREFIX=/usr/local DESTDIR=      (uninstall: the reverse)
@@ -91,7 +92,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
   -fno-omit-frame-pointer
 
 # The same rules elsewhere, with other flags. libFuzzer is clang's.
-ASAN_BUILD = BUILD=build/asan CFLAGS='-O1 -g $(SANITIZE)' all tests
+ASAN_BUILD = BUILD=build/asan CFLAGS='-O1 -g $(SANITIZE)' all tests nginx
 TSAN_BUILD = BUILD=build/tsan CFLAGS='-O1 -g -fsanitize=thread' \
   build/tsan/test/test_shared_threads
 # A bool in damaged memory may be any number: either branch will do then.
@@ -145,9 +146,9 @@ say = $(if $(V),,@echo "  $(1)  $(2)")
 
 # == build ====================================================================
 
-.PHONY: all tests fuzzers benches demo demo-nginx test bench lint install \
-  uninstall nginx install-nginx uninstall-nginx rock doc coverage fuzz soak \
-  model deps clean
+.PHONY: all tests fuzzers benches demo demo-nginx test bench bench-nginx lint \
+  install uninstall nginx install-nginx uninstall-nginx rock doc coverage fuzz \
+  soak model deps clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -314,6 +315,11 @@ bench:
 	@.ci/deps bench
 	@$(MAKE) all benches
 	@$(LUA) c/bench/run.lua
+
+bench-nginx:
+	@.ci/deps bench nginx nginx-bench
+	@$(MAKE) all nginx
+	@$(LUA) c/bench/nginx/run.lua
 
 lint:
 	@.ci/deps lint

@@ -7,8 +7,8 @@ local process = require "spec.nginx.process"
 nginx.describe(_ENV, "make demo-nginx", function()
   it("shows the same load with and without weir, and leaves nothing",
     function()
-      local before = select(2,
-        process.run "ls -d /tmp/weir-nginx-* 2>/dev/null")
+      local list = "ls -d /tmp/weir-nginx-* 2>/dev/null"
+      local before = select(2, process.run(list))
       local code, text = process.run(("LUA_PATH=%s LUA_CPATH=%s timeout -k 1 "
         .. "100 %s lua/examples/overload.lua 2"):format(
           process.quote(package.path), process.quote(package.cpath),
@@ -24,7 +24,6 @@ nginx.describe(_ENV, "make demo-nginx", function()
       assert.is_true(tonumber(with) > 2 * tonumber(without), text)
       local fifo, fair = text:match "30 / s each +(%d+) / s each +(%d+)"
       assert.is_true(tonumber(fair) > tonumber(fifo), text)
-      assert.equal(before,
-        (select(2, process.run "ls -d /tmp/weir-nginx-* 2>/dev/null")))
+      assert.equal(before, (select(2, process.run(list))))
     end)
 end)

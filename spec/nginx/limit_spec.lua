@@ -263,6 +263,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
         server:has(1 + i)
       end
       origin:tell "free"
+      assert.equal(200, held:status())
       statuses(waiting)
       local seen = origin:tell "seen"
       local last_b = 0

@@ -65,7 +65,8 @@ end
 
 -- == configuration ============================================================
 
-local function free_port()
+--- A port of loopback that nobody has now.
+function nginx.free_port()
   local sock = assert(socket.bind("127.0.0.1", 0))
   local _, port = sock:getsockname()
   sock:close()
@@ -89,6 +90,7 @@ worker_processes {workers};
 worker_rlimit_nofile 16384;
 env WEIR_DIR;
 env ASAN_OPTIONS;
+env LD_PRELOAD;
 {main}
 events { worker_connections 4096; {events} }
 http {
@@ -171,8 +173,8 @@ end
 local function make(spec)
   local dir = process.directory()
   local self = setmetatable({
-    dir = dir, spec = spec, port = free_port(), port2 = free_port(),
-    port3 = free_port(),
+    dir = dir, spec = spec, port = nginx.free_port(), port2 = nginx.free_port(),
+    port3 = nginx.free_port(),
     spaces = dir .. "/spaces", read_to = {},
   }, nginx)
   assert(os.execute("mkdir -m 700 " .. self.spaces))
@@ -204,7 +206,8 @@ function nginx:env()
              :format(self.dir) }
 end
 
-local function accepts(port)
+--- Whether somebody listens there.
+function nginx.accepts(port)
   local sock = socket.tcp()
   local ok = sock:connect("127.0.0.1", port)
   sock:close()
@@ -228,7 +231,8 @@ end
 
 local function is_up(self)
   if not process.alive(self.pid) then return "dead" end
-  return #self:workers() == (self.spec.workers or 2) and accepts(self.port)
+  return #self:workers() == (self.spec.workers or 2)
+    and nginx.accepts(self.port)
 end
 
 --- Starts one.

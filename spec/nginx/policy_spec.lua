@@ -68,8 +68,8 @@ nginx.describe(_ENV, "a policy", function()
       location /both { weir policy:two policy:one; proxy_pass http://origin; }
       location /mixed { weir door policy:one; proxy_pass http://origin; }
       location / { weir policy:free; proxy_pass http://origin; }
-    ]], { http = "weir_space gate 16m; "
-            .. "weir_limit door concurrent=2 queue=0;" }),
+    ]], { http = "weir_space gate 16m;"
+      .. "weir_limit door concurrent=2 queue=0;" }),
     function(server, origin)
       local a <close> = server:ask "/one?hold"
       local b <close> = server:ask "/two?hold&user=ann"

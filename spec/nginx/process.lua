@@ -179,4 +179,7 @@ end
 
 process.__close = function(self) self:stop() end
 
+-- Whoever forgets it, or ends by an error, must not wait for it for ever.
+process.__gc = process.__close
+
 return process

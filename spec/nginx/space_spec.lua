@@ -10,8 +10,9 @@ local with, eventually = nginx.with, nginx.eventually
 local LOCATION = "location / { weir gate; proxy_pass http://origin; }"
 
 local function gate(options, more)
-  local spec = { server = LOCATION, http = "weir_space api 16m; "
-                 .. "weir_limit gate " .. options .. ";" }
+  local spec = {
+    http = "weir_space api 16m; weir_limit gate " .. options .. ";",
+    server = LOCATION }
   for name, value in pairs(more or {}) do spec[name] = value end
   return spec
 end
