@@ -395,8 +395,8 @@ describe("the fields of a request", function()
     req.ctx.mine = 1
     assert.equal(1, req.ctx.mine)
     helper.raises("req.mine cannot be set", function() req.mine = 1 end)
-    helper.raises("a request has no field methd",
-                  function() return req.methd end)
+    helper.raises("a request has no field colour",
+                  function() return req.colour end)
   end)
 
   it("are of paths as servers see them", function()

@@ -173,7 +173,7 @@ local function search_c(name, options)
   local symbol = "luaopen_" .. name:gsub("^[^%-]*%-", ""):gsub("%.", "_")
   local fn, why = package.loadlib(file, symbol)
   if fn then return fn, file end
-  return nil, ("\n\tthe C module '%s' cannot be loaded: %s"):format(file, why)
+  return nil, ("\n\tC module '%s' cannot be loaded: %s"):format(file, why)
 end
 
 local function search(name, options, env)
