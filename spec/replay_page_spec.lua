@@ -6,8 +6,9 @@ local replaying = require "spec.replaying"
 local LUA = os.getenv "LUA" or "lua5.4"
 local REPLAY = LUA .. " lua/bin/weir replay "
 
-local CHROMIUM = "chromium --headless --no-sandbox --disable-gpu "
-  .. "--no-first-run --disable-background-networking "
+-- A sanitizer that the specs are preloaded with is not for it.
+local CHROMIUM = "env LD_PRELOAD= chromium --headless --no-sandbox "
+  .. "--disable-gpu --no-first-run --disable-background-networking "
   .. "--disable-component-update --disable-sync --hide-scrollbars "
   .. "--enable-logging=stderr"
 
