@@ -27,7 +27,9 @@ local function crowd(server, origin, n)
   return held, waiting
 end
 
-nginx.describe(_ENV, "a client that goes away while it is queued", function()
+local QUEUED = "a client that goes away while it is queued #memory"
+
+nginx.describe(_ENV, QUEUED, function()
   for _, how in ipairs { "in order", "by a reset" } do
     it(("leaves the queue at once: HTTP/1.1, %s"):format(how), with(spec(),
       function(server, origin)
@@ -118,7 +120,7 @@ nginx.describe(_ENV, "a client that goes away while it is queued", function()
     end))
 end)
 
-nginx.describe(_ENV, "a client that goes away later", function()
+nginx.describe(_ENV, "a client that goes away later #memory", function()
   it("gives its permit back at once: HTTP/1.1", with(spec(),
     function(server, origin)
       local held, waiting = crowd(server, origin, 2)
@@ -168,7 +170,7 @@ nginx.describe(_ENV, "a client that goes away later", function()
     end))
 end)
 
-nginx.describe(_ENV, "clients without patience", function()
+nginx.describe(_ENV, "clients without patience #memory", function()
   it("never make the backend see more than the limit", with({
     http = "weir_limit gate concurrent=8 queue=1000 timeout=500ms;",
     server = "location / { weir gate; proxy_pass http://origin; }",

@@ -21,7 +21,7 @@ nginx.binary = os.getenv "WEIR_NGINX" or "/usr/sbin/nginx"
 nginx.wrapper = os.getenv "WEIR_NGINX_WRAPPER"
 nginx.preload = os.getenv "WEIR_NGINX_PRELOAD"
 --- Times are longer where everything is checked.
-nginx.slow = nginx.wrapper and 20 or nginx.preload and 3 or 1
+nginx.slow = nginx.wrapper and 6 or nginx.preload and 3 or 1
 
 local function exists(path)
   local file = io.open(path)
@@ -87,7 +87,7 @@ pid {dir}/nginx.pid;
 lock_file {dir}/lock;
 error_log {dir}/error.log {level};
 worker_processes {workers};
-worker_rlimit_nofile 16384;
+{files}
 env WEIR_DIR;
 env ASAN_OPTIONS;
 env LD_PRELOAD;
@@ -144,6 +144,8 @@ function nginx:text(spec)
     dir = self.dir, root = ROOT, port = self.port, port2 = self.port2,
     port3 = self.port3,
     modules = load_lines(spec), user = user_line(spec),
+    -- what valgrind does not let it ask for
+    files = nginx.wrapper and "" or "worker_rlimit_nofile 16384;",
     access = (spec.http or ""):find "access_log" and ""
       or "access_log {dir}/access.log;",
     level = spec.level or "info", workers = spec.workers or 2,
@@ -275,12 +277,14 @@ function nginx:master()
     or self.pid
 end
 
---- The pids of the workers of a master, those that shut down if `old`.
+--- The pids of the workers of a master, those that shut down if `old`. In a
+-- wrapper they have no titles: there, all that a master started are workers.
 function nginx:workers(old, master)
   local list = {}
   for _, child in ipairs(process.children(master or self:master())) do
     local leaving = child.line:find "is shutting down" ~= nil
-    if child.line:find "worker process" and leaving == (old ~= nil) then
+    local is_worker = nginx.wrapper or child.line:find "worker process"
+    if is_worker and leaving == (old ~= nil) then
       list[#list + 1] = child.pid
     end
   end

@@ -31,7 +31,7 @@ local gate = weir.limiter { space = "shm:gate", name = "gate", concurrent = 1,
 return gate(function(req) return req:proceed() end)
 ]]
 
-nginx.describe(_ENV, "a policy", function()
+nginx.describe(_ENV, "a policy #memory", function()
   for _, workers in ipairs { 1, 2, 4 } do
     it(("limits what proceeds in it, over %d workers, in order")
       :format(workers), with(policy(GATE, nil, { workers = workers }),

@@ -14,7 +14,7 @@ local function is_free(server, target)
   return server:get(target).status == 200
 end
 
-nginx.describe(_ENV, "a request", function()
+nginx.describe(_ENV, "a request #memory", function()
   it("that is redirected inside holds its first permits, and meets new ones",
     with({ http = GATE .. "weir_limit third concurrent=1 queue=0;", server = [[
       location /a { weir gate; rewrite ^/a(.*)$ /b$1 last; }
