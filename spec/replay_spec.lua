@@ -362,6 +362,28 @@ describe("weir.replay", function()
     assert.near(0.8, by_name.backend.wait.max, 1e-6)
   end)
 
+  it("takes it that limiters go", function()
+    local report = run([[
+      local space = weir.open "shm:api"
+      local first = weir.limiter { space = space, name = "first", rate = "1/h",
+                                   keys = 10, queue = 0 }
+      return function(req)
+        local own = weir.limiter { rate = "1/h", keys = 10, queue = 0 }
+        own:try_acquire "own"
+        if req.path == "/close" then space:close() return true end
+        local permit, err = first:acquire(req.path)
+        if not permit then return nil, err end
+        return req:proceed()
+      end
+    ]], { { 0, "a", "/a" }, { 1, "a", "/a" }, { 2, "a", "/close" } })
+    assert.same({ 3, 2, 0, 1, 0, 0, 0 }, classes(report))
+    collectgarbage()
+    for _, key in ipairs(report.keys) do
+      assert.is_true(key.limiter == "a limiter of a closed space"
+        or key.key == "own")
+    end
+  end)
+
   it("begins anew each time", function()
     local policy = [[
       return weir.rate_limit { space = "shm:api", name = "once", rate = "1/h",

@@ -174,8 +174,23 @@ static void set_timeline(lua_State *L, const weir_replay_timeline *timeline) {
 
 /* --- keys ----------------------------------------------------------------- */
 
-/* Pushes the part of a key that is kept; `cut` tells of the rest. */
-static void push_key(lua_State *L, const weir_replay_key *key) {
+/* Pushes what a key's limiter is called; the policy may have closed its
+** space. */
+static void push_limiter(lua_State *L, const weir_lua *W,
+                         const weir_replay_key *key) {
+  const bind_space *space = &W->home;
+  if (space != key->space) space = W->opened;
+  while (space && space != key->space) space = space->next;
+  if (space && space->port)
+    bind_push_limiter_label(L, space, key->limiter);
+  else
+    lua_pushliteral(L, "a limiter of a closed space");
+}
+
+/* Pushes what became of a key; "~" stands for the part of it that was not
+** kept. */
+static void push_key(lua_State *L, const weir_lua *W,
+                     const weir_replay_key *key) {
   bool cut = key->size > WEIR_REPLAY_KEY;
   uint64_t waited = key->at_once + key->waited;
   lua_createtable(L, 0, 9);
@@ -185,7 +200,7 @@ static void push_key(lua_State *L, const weir_replay_key *key) {
     lua_concat(L, 2);
   }
   lua_setfield(L, -2, "key");
-  bind_push_limiter_label(L, key->space, key->limiter);
+  push_limiter(L, W, key);
   lua_setfield(L, -2, "limiter");
   bind_set_integer(L, "at_once", key->at_once);
   bind_set_integer(L, "waited", key->waited);
@@ -202,7 +217,7 @@ static void push_keys(lua_State *L, const replayer *R, lua_Integer most) {
   weir_replay_toll_sort(&R->toll, keys);
   lua_newtable(L);
   for (lua_Integer i = 0; i < most && i < R->toll.count; i++) {
-    push_key(L, keys[i]);
+    push_key(L, R->W, keys[i]);
     lua_rawseti(L, -2, i + 1);
   }
   lua_remove(L, -2);
