@@ -121,6 +121,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       assert.equal(503, server:get("/").status)
       origin:tell "free"
       assert.same({ 200, 200 }, { a:status(), b:status() })
+      server:has(0)
       assert.equal(200, server:get("/").status)
     end))
 
@@ -209,6 +210,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       server:logged(" 429 exhausted ", 1)
       origin:tell "free"
       assert.same({ 200, 200 }, statuses(held))
+      server:has(0)
       assert.equal(200, server:get("/?user=3").status)
     end))
 
@@ -218,6 +220,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       origin:serves(1)
       assert.equal(503, server:get("/?cost=2").status)
       assert.equal(200, server:get("/?cost=1").status)
+      server:has(1)
       assert.equal(200, server:get("/").status) -- 1 unless told
       assert.equal(503, server:get("/?cost=5").status)
       server:logged(" 503 impossible ", 1)
