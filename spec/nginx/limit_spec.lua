@@ -258,7 +258,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
 
   it("order=fair: flows go in turns",
     gate("concurrent=1 order=fair flow=$arg_f", function(server, origin)
-      local _ <close> = server:ask "/h?hold&f=c"
+      local held <close> = server:ask "/h?hold&f=c"
       origin:serves(1)
       local waiting = {}
       for i, f in ipairs { "a", "a", "a", "a", "b", "b" } do
@@ -267,7 +267,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       end
       origin:tell "free"
       assert.equal(200, held:status())
-      statuses(waiting)
+      assert.same({ 200, 200, 200, 200, 200, 200 }, statuses(waiting))
       local seen = origin:tell "seen"
       local last_b = 0
       for i, target in ipairs(seen) do
