@@ -121,6 +121,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       assert.equal(503, server:get("/").status)
       origin:tell "free"
       assert.same({ 200, 200 }, { a:status(), b:status() })
+      server:has(0)
       assert.equal(200, server:get("/").status)
     end))
 
@@ -209,6 +210,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       server:logged(" 429 exhausted ", 1)
       origin:tell "free"
       assert.same({ 200, 200 }, statuses(held))
+      server:has(0)
       assert.equal(200, server:get("/?user=3").status)
     end))
 
@@ -218,6 +220,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       origin:serves(1)
       assert.equal(503, server:get("/?cost=2").status)
       assert.equal(200, server:get("/?cost=1").status)
+      server:has(1)
       assert.equal(200, server:get("/").status) -- 1 unless told
       assert.equal(503, server:get("/?cost=5").status)
       server:logged(" 503 impossible ", 1)
@@ -255,7 +258,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
 
   it("order=fair: flows go in turns",
     gate("concurrent=1 order=fair flow=$arg_f", function(server, origin)
-      local _ <close> = server:ask "/h?hold&f=c"
+      local held <close> = server:ask "/h?hold&f=c"
       origin:serves(1)
       local waiting = {}
       for i, f in ipairs { "a", "a", "a", "a", "b", "b" } do
@@ -264,7 +267,7 @@ nginx.describe(_ENV, "weir_limit's option", function()
       end
       origin:tell "free"
       assert.equal(200, held:status())
-      statuses(waiting)
+      assert.same({ 200, 200, 200, 200, 200, 200 }, statuses(waiting))
       local seen = origin:tell "seen"
       local last_b = 0
       for i, target in ipairs(seen) do

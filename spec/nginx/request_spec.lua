@@ -117,6 +117,7 @@ nginx.describe(_ENV, "a request #memory", function()
       assert.equal(503, server:get("/page").status)
       origin:tell "free"
       assert.equal(200, held:status())
+      server:has(0)
       assert.equal(401, server:get("/page").status)
       server:has(0)
     end))
@@ -193,7 +194,7 @@ nginx.describe(_ENV, "a request #memory", function()
       origin:serves(1)
       server:has(1)
       assert.equal(503, server:get("/").status)
-      assert.equal(30000000, #slow:answer().body)
+      assert.equal(30000000, #slow:answer(60).body)
       assert.is_true(is_free(server, "/"))
       local chunks <close> = server:ask "/?chunks=200"
       assert.equal(200000, #chunks:answer().body)
@@ -231,8 +232,10 @@ nginx.describe(_ENV, "a request #memory", function()
     ]] }, function(server, origin)
       assert.equal("MISS", server:get("/x?cache=60").fields["x-cache"])
       for _ = 1, 3 do
+        server:has(0)
         assert.equal("HIT", server:get("/x?cache=60").fields["x-cache"])
       end
+      server:has(0)
       assert.equal(1, #origin:tell "seen")
       local held <close> = server:ask "/held?hold"
       origin:serves(1)
@@ -248,9 +251,11 @@ nginx.describe(_ENV, "a request #memory", function()
                    proxy_read_timeout 200ms; }
       location /none { weir gate; proxy_pass http://127.0.0.1:9; }
     ]] }, function(server)
-      assert.equal(500, server:get("/?status=500").status)
-      assert.equal(502, server:get("/none").status)
-      assert.equal(504, server:get("/?hold").status)
+      for target, status in pairs { ["/?status=500"] = 500, ["/none"] = 502,
+                                    ["/?hold"] = 504 } do
+        assert.equal(status, server:get(target).status)
+        server:has(0)
+      end
       local one <close> = server:ask "/?cut"
       assert.is_nil((one:answer()))
       assert.is_true(is_free(server, "/"))
