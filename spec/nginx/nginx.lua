@@ -34,8 +34,10 @@ local function find_module()
   local own = os.getenv "WEIR_NGINX_MODULE"
   if own then return own end
   local core = package.searchpath("weir.core", package.cpath)
-  return core and core:gsub("lua/weir/core%.so$",
-                            "nginx/ngx_http_weir_module.so")
+  if not core then return end
+  -- To nginx a relative path is one of its own prefix.
+  if core:sub(1, 1) ~= "/" then core = os.getenv "PWD" .. "/" .. core end
+  return (core:gsub("lua/weir/core%.so$", "nginx/ngx_http_weir_module.so"))
 end
 
 nginx.module = find_module()
