@@ -235,7 +235,8 @@ end
 
 local function is_up(self)
   if not process.alive(self.pid) then return "dead" end
-  return #self:workers() == (self.spec.workers or 2)
+  local workers, wanted = #self:workers(), self.spec.workers or 2
+  return (workers == wanted or nginx.wrapper and workers > wanted)
     and nginx.accepts(self.port)
 end
 
@@ -357,6 +358,7 @@ function nginx.with(spec, fn)
     local server <close> = nginx.start(own)
     local ok, err = pcall(fn, server, origin)
     if ok then return end
+    for _, line in ipairs(server:complaints()) do print("# " .. line) end
     server:expects "." -- one error is enough
     error(err, 0)
   end

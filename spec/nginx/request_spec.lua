@@ -19,7 +19,7 @@ nginx.describe(_ENV, "a request #memory", function()
     with({ http = GATE .. "weir_limit third concurrent=1 queue=0;", server = [[
       location /a { weir gate; rewrite ^/a(.*)$ /b$1 last; }
       location /b { weir gate other; proxy_pass http://origin; }
-      location /c { weir third; try_files /none /b; }
+      location /c { weir third; try_files /none /b?$args; }
     ]] }, function(server, origin)
       local held <close> = server:ask "/c?hold"
       origin:serves(1)
