@@ -31,6 +31,8 @@ end
 
 -- == requests =================================================================
 
+local FAR = 0.002 -- seconds: further than what is on its way at once
+
 local results = {} -- { at, client, took, status or why, began }, seconds
 
 -- What came of it: a status, or the word of what went wrong; and the response.
@@ -87,13 +89,14 @@ local function quantile(sorted, q)
   return sorted[math.max(1, math.ceil(q * #sorted))] or 0
 end
 
--- Of those served in order, how many came before the one served before them.
-local function out_of_order(list)
+-- Of those served in order, the share that came before the one that was served
+-- before them, by more than `apart` seconds.
+local function out_of_order(list, apart)
   table.sort(list, function(a, b) return a.began < b.began end)
   local pairs_of, wrong = 0, 0
   for i = 2, #list do
     pairs_of = pairs_of + 1
-    if list[i].at < list[i - 1].at then wrong = wrong + 1 end
+    if list[i].at < list[i - 1].at - apart then wrong = wrong + 1 end
   end
   return pairs_of > 0 and wrong / pairs_of or 0
 end
@@ -120,6 +123,7 @@ end
 --    p50 p90 p99 max   seconds, of those served
 --    wait_p50 wait_max seconds that they took beyond the backend's
 --    out_of_order  share of the neighbours in the order of service
+--    far_out_of_order  the same, of those that came FAR apart
 local function summary(all, from, to)
   local took, served, status, sent = {}, {}, {}, 0
   for _, result in ipairs(all) do
@@ -138,7 +142,8 @@ local function summary(all, from, to)
     p50 = quantile(took, 0.5), p90 = quantile(took, 0.9),
     p99 = quantile(took, 0.99), max = quantile(took, 1),
     wait_p50 = wait(0.5), wait_max = wait(1),
-    out_of_order = out_of_order(served),
+    out_of_order = out_of_order(served, 0),
+    far_out_of_order = out_of_order(served, FAR),
   }
 end
 

@@ -157,6 +157,7 @@ local function measure_load(name)
     add(name, "highest", stats.highest)
     add(name, "unfair", result.wait_max / math.max(result.wait_p50, 0.001))
     add(name, "disorder", 100 * result.out_of_order)
+    add(name, "far", 100 * result.far_out_of_order)
     add(name, "cpu 3", 1e6 * used / (result.sent * LOAD_S / (LOAD_S - WARM_S)))
   end)
 end
@@ -317,6 +318,7 @@ local function print_rows()
     verdict("<= 1.1", at_most("unfair", 1.1)))
   row("served out of order, %", plain("disorder", "%.1f"),
     verdict("<= 1", at_most("disorder", 1)))
+  row("the same, sent 2 ms apart or more, %", plain("far", "%.1f"), "")
   row("CPU per request at 3 x, us", plain("cpu 3", "%.0f"),
     verdict("<= 140", at_most("cpu 3", 140)))
 end
@@ -329,7 +331,8 @@ nginx without a limit measured beside it, which takes %s us per request;
 another such nginx beside it differs by %s us: what is less than that, is noise.
 HAProxy's is against HAProxy without maxconn, both before the same nginx. CPU is
 that of the workers. Out of order are those of neighbours in the order in which
-the backend began them that were sent in the other one. ngx.semaphore has half
+the backend began them that were sent in the other one; eight permits come back
+at nearly the same time, and whose they are next are on their way at once. ngx.semaphore has half
 of the limit in each worker. Not measured: lua-resty-limit-traffic, of which
 Debian has no package.]]):format(ROUNDS, QUIET_ROUNDS,
     spread(results.base.quiet, "%.1f"), spread(results["none again"].added,
