@@ -46,7 +46,7 @@ nginx.describe(_ENV, "the queue of all workers", function()
         assert.is_true(result.wait_max <= result.wait_p50 + 0.1 * nginx.slow,
           ("median %.3f, longest %.3f"):format(result.wait_p50,
                                                result.wait_max))
-        assert.is_true(result.out_of_order < 0.1, result.out_of_order)
+        assert.is_true(result.far_out_of_order < 0.1, result.far_out_of_order)
         assert.equal(8, origin:tell("stats").highest)
       end))
   end

@@ -87,6 +87,7 @@ nginx.describe(_ENV, "a policy #memory", function()
       assert.same({ 200, 200 }, { a:status(), b:status() })
       server:has(0)
       assert.equal(200, server:get("/both?user=bob").status)
+      server:has(0)
       assert.equal(200, server:get("/mixed").status)
       server:has(0)
     end))
@@ -305,6 +306,7 @@ nginx.describe(_ENV, "a policy #memory", function()
 
   it("is read anew by a reload; old workers go on", with(policy(GATE),
     function(server, origin)
+      if nginx.wrapper then return end -- in it no worker tells that it is old
       local held <close> = server:ask "/0?hold"
       origin:serves(1)
       local waits <close> = server:ask "/1"

@@ -330,11 +330,12 @@ Medians of %d rounds in turn (least-most); the added CPU of %d, each against an
 nginx without a limit measured beside it, which takes %s us
 per request; another such nginx beside it differs by %s
 us: what is less than that, is noise. HAProxy's is against HAProxy without
-maxconn, both before the same nginx. CPU is that of the workers. Out of order are
-those of neighbours in the order in which the backend began them that were sent
-in the other one; eight permits come back at nearly the same time, and whose they
-are next are on their way at once. ngx.semaphore has half of the limit in each
-worker. Not measured: lua-resty-limit-traffic, of which Debian has no package.]]):format(ROUNDS, QUIET_ROUNDS,
+maxconn, both before the same nginx. CPU is that of the workers. Out of order
+are those of neighbours in the order in which the backend began them that were
+sent in the other one; eight permits come back at nearly the same time, and
+whose they are next are on their way at once. ngx.semaphore has half of the
+limit in each worker. Not measured: lua-resty-limit-traffic, of which Debian has
+no package.]]):format(ROUNDS, QUIET_ROUNDS,
     spread(results.base.quiet, "%.1f"), spread(results["none again"].added,
                                                "%.2f")))
   for _, column in ipairs(COLUMNS) do
