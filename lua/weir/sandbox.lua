@@ -186,7 +186,8 @@ local function search(name, options, env)
   local fn, where = search_c(name, options)
   if fn then return fn, where end
   error(("module '%s' was not found, nor is it one that a policy has "
-    .. "anyway:%s%s"):format(name, err, where), 3)
+    .. "anyway:\n\t%s\n\t%s"):format(name, (err:gsub("^%s+", "")),
+    (where:gsub("^%s+", ""))), 3)
 end
 
 -- Modules that are being loaded have this value.

@@ -38,6 +38,15 @@ static bool is_in_time(weir_policy *policy) {
   return now < policy->until;
 }
 
+/* Whatever tries to make a better message of it is stopped as well: the place
+** is that of the first time. */
+static void note_place(lua_State *L, weir_policy *policy) {
+  luaL_where(L, 0); /* a hook is no function on the stack */
+  snprintf(policy->exhausted_at, sizeof policy->exhausted_at, "%s",
+           lua_tostring(L, -1));
+  lua_pop(L, 1);
+}
+
 static void look(lua_State *L, lua_Debug *frame) {
   weir_policy *policy = half_owner_of(L)->policy;
   (void)frame;
@@ -46,16 +55,13 @@ static void look(lua_State *L, lua_Debug *frame) {
     if (lua_gethookcount(L) != STEP) lua_sethook(L, look, LUA_MASKCOUNT, STEP);
     return;
   }
+  if (!policy->exhausted) note_place(L, policy);
   policy->exhausted = true;
   lua_sethook(L, look, LUA_MASKCOUNT, 1);
-  luaL_where(L, 0); /* a hook is no function on the stack */
-  lua_pushfstring(
-      L,
-      "more than %d thousand instructions without a wait, or %d s: an "
-      "endless loop? (weir_budget)",
-      (int)policy->budget, SECONDS);
-  lua_concat(L, 2);
-  lua_error(L);
+  luaL_error(L,
+             "%smore than %d thousand instructions without a wait, or %d s: an "
+             "endless loop? (weir_budget)",
+             policy->exhausted_at, (int)policy->budget, SECONDS);
 }
 
 void half_budget_begin(weir_policy *policy, lua_State *co) {

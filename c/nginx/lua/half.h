@@ -50,10 +50,11 @@ struct weir_policy {
   half_owner nobody;
   lua_State *L; /* the main thread */
   weir_lua *W;
-  size_t used, limit;  /* bytes; limit 0: as many as it likes */
-  bool limited;        /* a script runs: the limit of memory counts */
-  bool starved;        /* it was refused some */
-  bool exhausted;      /* its instructions are used up */
+  size_t used, limit; /* bytes; limit 0: as many as it likes */
+  bool limited;       /* a script runs: the limit of memory counts */
+  bool starved;       /* it was refused some */
+  bool exhausted;     /* its instructions are used up */
+  char exhausted_at[LUA_IDSIZE + 16]; /* where: "limits.lua:3: " */
   uint32_t budget;     /* thousands of instructions; 0: any number */
   uint64_t left;       /* looks at them that are left */
   uint64_t until;      /* ns, how long it may run; 0: nobody has looked yet */
