@@ -131,7 +131,8 @@ void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t) {
   }
 }
 
-/* Looks at so many, and at no more once it is enough that `wanted` are gone. */
+/* Looks at so many, and at no more once it is enough that `wanted` are gone.
+** There are no more than records: garbage could go on for ever. */
 static void reap(weir_space *space, uint32_t limiter, uint32_t most,
                  uint32_t wanted, uint64_t t) {
   weir_heap *heap = idle_of(space, limiter);
@@ -183,7 +184,7 @@ uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
   t = latest(space, t);
   reap(space, limiter_index, LOOKED_AT, LOOKED_AT, t);
   if (limiter->keys >= bound_of(limiter))
-    reap(space, limiter_index, UINT32_MAX,
+    reap(space, limiter_index, space->instances.array.limit,
          limiter->keys - bound_of(limiter) + 1, t);
   if (limiter->keys >= bound_of(limiter) || !reserve(space, limiter)) return 0;
   index = take_instance(space, limiter_index);

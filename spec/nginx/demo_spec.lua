@@ -5,7 +5,7 @@ local nginx = require "spec.nginx.nginx"
 local process = require "spec.nginx.process"
 
 nginx.describe(_ENV, "make demo-nginx", function()
-  it("shows the same load with and without weir, and leaves nothing",
+  it("shows the same load with and without weir, and leaves nothing #time",
     function()
       local dir = process.directory() -- where it puts its own
       local code, text = process.run(("TMPDIR=%s LUA_PATH=%s LUA_CPATH=%s "

@@ -34,7 +34,7 @@ nginx.describe(_ENV, "the queue of all workers", function()
       assert.equal(workers, count) -- all of them had some
     end))
 
-    it(("makes nobody wait much longer than others, of %d"):format(workers),
+    it(("lets nobody wait for much longer, of %d #time"):format(workers),
       with({
         http = "weir_limit gate concurrent=8 timeout=500ms;",
         server = "location / { weir gate; proxy_pass http://origin; }",

@@ -22,8 +22,9 @@ local function try(config)
   local file = assert(io.open(dir .. "/nginx.conf", "w"))
   file:write(config)
   file:close()
-  local code, text = process.run(("%s -t -p %s -c %s/nginx.conf -e stderr")
-    :format(nginx.binary, dir, dir))
+  local code, text = process.run(("LD_PRELOAD='%s' "
+    .. "ASAN_OPTIONS=detect_leaks=0 %s -t -p %s -c %s/nginx.conf -e stderr")
+    :format(nginx.preload or "", nginx.binary, dir, dir))
   process.run("rm -r " .. dir)
   return code, text
 end
