@@ -67,12 +67,21 @@ end
 
 -- == configuration ============================================================
 
---- A port of loopback that nobody has now.
+local given = {}
+
+--- A port of loopback that nobody has now, and nobody was given before; below
+-- those that the kernel gives to connections.
 function nginx.free_port()
-  local sock = assert(socket.bind("127.0.0.1", 0))
-  local _, port = sock:getsockname()
-  sock:close()
-  return math.tointeger(tonumber(port))
+  for _ = 1, 1000 do
+    local port = math.random(10000, 32000)
+    local sock = not given[port] and socket.bind("127.0.0.1", port)
+    if sock then
+      sock:close()
+      given[port] = true
+      return port
+    end
+  end
+  error "no port of loopback is free"
 end
 
 local function is_root()
