@@ -98,6 +98,7 @@ nginx.describe(_ENV, "a location", function()
       assert.equal(503, server:get("/default").status)
       assert.equal(200, server:get("/off").status)
       assert.equal(200, server:get("/api").status)
+      server:has(1) -- its permit is back
       local api <close> = server:ask "/api/inner?hold"
       origin:serves(2)
       assert.equal(521, server:get("/api").status) -- its own, not both
