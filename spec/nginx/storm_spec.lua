@@ -91,7 +91,7 @@ local function check(server, origin, result)
   server:has(0)
 end
 
-nginx.describe(_ENV, "a storm over", function()
+nginx.describe(_ENV, "a storm #time over", function()
   for what, spec in pairs {
     ["two lines"] = {
       http = "weir_limit gate concurrent=8 queue=1000 timeout=500ms;",
