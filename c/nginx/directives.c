@@ -45,18 +45,6 @@ static weir_ngx_space *find_space(weir_ngx_main *conf, const ngx_str_t *name) {
   return NULL;
 }
 
-/* The letters of a space's name are those of a file's. */
-static bool is_space_name(const ngx_str_t *name) {
-  for (size_t i = 0; i < name->len; i++) {
-    u_char c = name->data[i];
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-          (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
-      return false;
-  }
-  return name->len > 0 && name->len <= WEIR_SHARED_NAME_MAX &&
-         name->data[0] != '.';
-}
-
 static weir_ngx_space *add_space(ngx_conf_t *cf, weir_ngx_main *conf,
                                  const ngx_str_t *name) {
   weir_ngx_space *space = add(cf, &conf->spaces, sizeof *space);
@@ -69,16 +57,15 @@ static weir_ngx_space *add_space(ngx_conf_t *cf, weir_ngx_main *conf,
 static char *read_space_size(ngx_conf_t *cf, weir_ngx_space *space,
                              ngx_str_t *text) {
   off_t size = ngx_parse_offset(text);
-  if (size < (off_t)WEIR_SHARED_SIZE_MIN || size > (off_t)WEIR_SHARED_SIZE_MAX)
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" is no size of a space: expected 256k to 64g, "
-                       "such as 16m",
-                       text);
   space->options.size = (uint64_t)size;
-  return size < (off_t)WEIR_SHARED_SIZE_MIN ||
-                 size > (off_t)WEIR_SHARED_SIZE_MAX
-             ? CONF_ERROR
-             : NGX_CONF_OK;
+  if (size >= (off_t)WEIR_SHARED_SIZE_MIN &&
+      size <= (off_t)WEIR_SHARED_SIZE_MAX)
+    return NGX_CONF_OK;
+  ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                     "\"%V\" is no size of a space: expected 256k to 64g, such "
+                     "as 16m",
+                     text);
+  return CONF_ERROR;
 }
 
 /* weir_space NAME [SIZE] [group]; */
@@ -86,12 +73,10 @@ static char *set_space(ngx_conf_t *cf, ngx_command_t *cmd, void *data) {
   weir_ngx_main *conf = data;
   ngx_str_t *args = arguments(cf);
   weir_ngx_space *space;
+  char why[WEIR_WHY_MAX];
   (void)cmd;
-  if (!is_space_name(&args[1])) {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" is no name of a space: expected 1 to %d "
-                       "letters, digits, \"_\", \"-\" or \".\"",
-                       &args[1], WEIR_SHARED_NAME_MAX);
+  if (!weir_shared_check_name((const char *)args[1].data, why)) {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", why);
     return CONF_ERROR;
   }
   if (find_space(conf, &args[1])) return "names a space that there is already";

@@ -94,6 +94,7 @@ typedef struct weir_ngx_place {
 } weir_ngx_place;
 
 enum { WEIR_NGX_GATES_MAX = 16 }; /* that one request can pass */
+enum { WEIR_NGX_MS_TO_NS = 1000000 };
 
 /* A permit that a request holds, or waits for. */
 typedef struct weir_ngx_permit {
@@ -185,8 +186,8 @@ ngx_int_t weir_ngx_refuse(weir_ngx_pass *pass, weir_ngx_limit *limit,
 ngx_int_t weir_ngx_refuse_by_policy(weir_ngx_pass *pass,
                                     const weir_policy_decision *decision);
 
-/* Something of ours is broken: the request passes (NGX_DECLINED), or is
-** refused, as weir_on_error says. */
+/* Something of ours is broken: the request passes this gate (NGX_OK), or is
+** refused (a status), as weir_on_error says. */
 ngx_int_t weir_ngx_broken(ngx_http_request_t *r);
 
 /* Adds a field to the response, whose name and value must last as long as the

@@ -11,7 +11,7 @@
 */
 #include "module.h"
 
-enum { NS_PER_MS = 1000000, STATUS_DROPPED = 500, STATUS_ABORTED = 499 };
+enum { STATUS_DROPPED = 500, STATUS_ABORTED = 499 };
 
 /* --- giving back ---------------------------------------------------------- */
 
@@ -63,7 +63,7 @@ static uint64_t upstream_ns(const ngx_http_request_t *r) {
   for (ngx_uint_t i = 0; i < r->upstream_states->nelts; i++)
     if (states[i].response_time != (ngx_msec_t)-1)
       ms += states[i].response_time;
-  return ms * NS_PER_MS;
+  return ms * WEIR_NGX_MS_TO_NS;
 }
 
 static weir_policy_result result_of(ngx_http_request_t *r) {

@@ -5,7 +5,6 @@
 
 enum {
   FIELD_MAX = 512, /* bytes of a field's value */
-  NS_PER_MS = 1000000,
   UNLOGGED_MAX = sizeof ", 18446744073709551615 more not logged",
   FAILURES_GAP_S = 1 /* the same error of a script is logged once in it */
 };
@@ -43,7 +42,7 @@ static void log_verdict(weir_ngx_pass *pass, weir_ngx_limit *limit,
   const weir_ngx_verdict *told = &pass->told;
   ngx_log_t *log = pass->r->connection->log;
   ngx_uint_t level = weir_ngx_place_of(pass->r)->log_level;
-  uint64_t ms = told->waited_ns / NS_PER_MS;
+  uint64_t ms = told->waited_ns / WEIR_NGX_MS_TO_NS;
   u_char buffer[UNLOGGED_MAX];
   ngx_str_t more;
   bool keyed = told->key.len > 0;

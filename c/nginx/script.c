@@ -154,12 +154,13 @@ static void try_out(weir_ngx_main *conf, int out) {
 /* Reads until the other end closes; false: it took too long. */
 static bool read_report(int in, char *text, size_t size, size_t *got) {
   struct pollfd poll_in = { .fd = in, .events = POLLIN };
-  uint64_t end = weir_ngx_now() + (uint64_t)TRIAL_MS * 1000000;
+  uint64_t end = weir_ngx_now() + (uint64_t)TRIAL_MS * WEIR_NGX_MS_TO_NS;
   *got = 0;
   while (*got < size) {
     uint64_t now = weir_ngx_now();
     ssize_t n;
-    if (now >= end || poll(&poll_in, 1, (int)((end - now) / 1000000) + 1) == 0)
+    if (now >= end ||
+        poll(&poll_in, 1, (int)((end - now) / WEIR_NGX_MS_TO_NS) + 1) == 0)
       return false;
     n = read(in, text + *got, size - *got);
     if (n < 0 && errno == EINTR) continue;

@@ -4,7 +4,7 @@
 */
 #include "module.h"
 
-enum { NS_PER_MS = 1000000, WAIT_MAX = sizeof "18446744073709.551" };
+enum { WAIT_MAX = sizeof "18446744073709.551" };
 
 typedef enum variable { VERDICT, LIMITER, KEY, WAIT } variable;
 
@@ -23,7 +23,7 @@ static ngx_int_t set_wait(ngx_http_request_t *r, const weir_ngx_pass *pass,
   ngx_str_t text = { 0, ngx_pnalloc(r->pool, WAIT_MAX) };
   if (!text.data) return NGX_ERROR;
   if (pass->state == WEIR_NGX_WAITS) ns += weir_ngx_now() - pass->since;
-  ms = (ns + NS_PER_MS / 2) / NS_PER_MS;
+  ms = (ns + WEIR_NGX_MS_TO_NS / 2) / WEIR_NGX_MS_TO_NS;
   text.len =
       (size_t)(ngx_sprintf(text.data, "%uL.%03uL", ms / 1000, ms % 1000) -
                text.data);

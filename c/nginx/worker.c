@@ -11,7 +11,6 @@
 #include "module.h"
 
 enum {
-  NS_PER_MS = 1000000,
   LONGEST_MS = 3600000, /* a timer looks again after an hour */
   LINES_PER_S = 10,     /* of refusals in the log, of one limiter */
   FDS_MAX = 64          /* bells of a policy */
@@ -41,8 +40,8 @@ static void arm(ngx_event_t *timer, uint64_t *armed, uint64_t wake_at,
   now = weir_ngx_now();
   if (wake_at <= now)
     ms = 0;
-  else if ((wake_at - now) / NS_PER_MS < ms)
-    ms = (wake_at - now + NS_PER_MS - 1) / NS_PER_MS;
+  else if ((wake_at - now) / WEIR_NGX_MS_TO_NS < ms)
+    ms = (wake_at - now + WEIR_NGX_MS_TO_NS - 1) / WEIR_NGX_MS_TO_NS;
   ngx_add_timer(timer, (ngx_msec_t)ms);
 }
 
