@@ -1,18 +1,12 @@
 --- The weir command: what it prints where, and its exit codes; the chart.
 
+local helper = require "spec.helper"
 local weir = require "weir"
 
 local LUA = os.getenv "LUA" or "lua5.4"
 local WEIR = LUA .. " lua/bin/weir"
 
 local files -- made by a test
-
-local function slurp(name)
-  local file = assert(io.open(name, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
-end
 
 local function script(text)
   local name = os.tmpname()
@@ -24,13 +18,7 @@ local function script(text)
 end
 
 -- Runs a shell command: exit code, what it wrote to stdout and to stderr.
-local function sh(command)
-  local errors = script ""
-  local pipe = assert(io.popen(("timeout 20 %s 2>%s"):format(command, errors)))
-  local out = pipe:read "a"
-  local _, _, code = pipe:close()
-  return code, out, slurp(errors)
-end
+local function sh(command) return helper.sh(command, 20) end
 
 local function run(text, args)
   local name = script(text)
@@ -222,7 +210,6 @@ describe("weir run", function()
 end)
 
 describe("weir spaces and weir rm", function()
-  local helper = require "spec.helper"
   local dir, remove_dir
 
   before_each(function()

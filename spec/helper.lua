@@ -259,4 +259,19 @@ function helper.through(time)
   return helper.at(time)
 end
 
+--- Runs a shell command that may take so many seconds.
+-- @treturn number its exit code
+-- @treturn string what it wrote to stdout
+-- @treturn string and to stderr
+function helper.sh(command, seconds)
+  local name = os.tmpname()
+  local pipe = assert(io.popen(("timeout %d %s 2>%s"):format(seconds, command,
+    name)))
+  local out = pipe:read "a"
+  local _, _, code = pipe:close()
+  local file <close> = assert(io.open(name, "rb"))
+  os.remove(name)
+  return code, out, file:read "a"
+end
+
 return helper

@@ -1,5 +1,6 @@
 --- weir replay: what it reads, what it prints where, and its exit codes.
 
+local helper = require "spec.helper"
 local replaying = require "spec.replaying"
 
 local LUA = os.getenv "LUA" or "lua5.4"
@@ -21,13 +22,7 @@ local function slurp(name)
 end
 
 -- Runs a shell command: exit code, what it wrote to stdout and to stderr.
-local function sh(command)
-  local errors = file ""
-  local pipe = assert(io.popen(("timeout 50 %s 2>%s"):format(command, errors)))
-  local out = pipe:read "a"
-  local _, _, code = pipe:close()
-  return code, out, slurp(errors)
-end
+local function sh(command) return helper.sh(command, 50) end
 
 local function replay(args)
   return sh(REPLAY .. args)

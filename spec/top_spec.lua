@@ -203,15 +203,7 @@ local function start_user()
 end
 
 -- Runs a command line: its exit code, what it wrote, and what to stderr.
-local function sh(command)
-  local errors = os.tmpname()
-  local pipe = assert(io.popen(("timeout 20 %s 2>%s"):format(command, errors)))
-  local out = pipe:read "a"
-  local _, _, code = pipe:close()
-  local file <close> = assert(io.open(errors))
-  os.remove(errors)
-  return code, out, file:read "a"
-end
+local function sh(command) return helper.sh(command, 20) end
 
 local function stat(arguments)
   return sh(("%s stat --dir %s %s"):format(WEIR, dir, arguments or ""))

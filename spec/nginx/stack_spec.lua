@@ -62,8 +62,12 @@ nginx.describe(_ENV, "weir a b c", function()
       origin:tell "free"
       assert.equal(200, held:status())
       server:has(0)
-      assert.same({ 200, 200, 503 }, { server:get("/").status,
-        server:get("/").status, server:get("/").status })
+      local got = {}
+      for i = 1, 3 do
+        got[i] = server:get("/").status
+        server:has(0) -- its permit may come back after its response
+      end
+      assert.same({ 200, 200, 503 }, got)
     end))
 end)
 
