@@ -10,6 +10,7 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <weir_lua.h>
 #include <weir_shared.h>
@@ -21,6 +22,8 @@ enum { RUNS_MAX = 5000 }; /* the script allocates less often */
 typedef struct heap {
   long countdown; /* allocations until one fails; negative: none will */
   int failures;   /* how many in a row */
+  int unfinished; /* finalizers that Lua had no memory to call: it says so and
+                     does not try again, so what they would give back is lost */
   bool failed;
   size_t live; /* bytes */
 } heap;
@@ -140,16 +143,24 @@ static long step(void) {
   return asked > 0 ? asked : 1;
 }
 
+/* Lua warns piece by piece: "error in ", "__gc", ... */
+static void warned(void *data, const char *piece, int goes_on) {
+  heap *h = data;
+  (void)goes_on;
+  if (strcmp(piece, "__gc") == 0) h->unfinished++;
+}
+
 /* Runs the script with the k-th allocation failing; whether one did. */
 static bool run_with(long k, const char *code, const char *end) {
   heap h = { .countdown = k };
   lua_State *L = lua_newstate(resize, &h);
+  if (L) lua_setwarnf(L, warned, &h);
   if (L && opens(L)) {
     bool done = luaL_dostring(L, code) == LUA_OK;
     lua_settop(L, 0);
     h.countdown = -1;
     CHECK(done || h.failed);
-    CHECK(succeeds(L, end));
+    CHECK(h.unfinished || succeeds(L, end));
   }
   if (L) lua_close(L);
   CHECK_EQ(h.live, 0);
