@@ -217,12 +217,23 @@ static void help_the_late(weir_space *space, uint64_t now) {
       weir_port_expire(space, i, now - late);
 }
 
+/* Somebody is about to be dead. */
+static void patrol_soon(const weir_space *space, uint64_t now) {
+  enum { SOON_NS = 1000000 };
+  uint64_t *at = &space->root->patrol_at;
+  if (*at <= now + SOON_NS) return;
+  weir_keep(&space->memory, at, sizeof *at);
+  *at = now + SOON_NS;
+}
+
 uint32_t weir_patrol(weir_space *space, uint64_t now) {
   weir_sharing *sharing = commons_of(space)->sharing;
   uint32_t dead = 0;
   commons_of(space)->acting = 0;
   for (uint32_t seat = 1; seat < WEIR_SEATS; seat++) {
-    if (!sharing->is_dead(sharing, seat)) continue;
+    weir_life life = sharing->life(sharing, seat);
+    if (life == WEIR_DIES) patrol_soon(space, now);
+    if (life != WEIR_DEAD) continue;
     clear_seat(space, seat, now);
     sharing->vacate(sharing, seat);
     dead++;

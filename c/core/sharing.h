@@ -34,6 +34,12 @@ enum {
 
 typedef struct weir_sharing weir_sharing;
 
+typedef enum weir_life {
+  WEIR_LIVES, /* or nobody sits there */
+  WEIR_DIES,  /* others may still see it at work: to be asked again soon */
+  WEIR_DEAD
+} weir_life;
+
 struct weir_sharing {
   /* --- the memory; all of it is zero in a new space --- */
   unsigned char *state;   /* weir_sharing_state() bytes, at a multiple of 64 */
@@ -53,8 +59,8 @@ struct weir_sharing {
   /* Makes sure that there is memory at these bytes of the mapping; false: there
   ** is none. The lock is held. */
   bool (*commit)(weir_sharing *sharing, void *at, size_t size);
-  /* Whether a seat is that of a process that is dead. The lock is held. */
-  bool (*is_dead)(weir_sharing *sharing, uint32_t seat);
+  /* What is known of the process that has a seat. The lock is held. */
+  weir_life (*life)(weir_sharing *sharing, uint32_t seat);
   /* A dead seat's belongings are gone: another process may have it. The lock is
   ** held. */
   void (*vacate)(weir_sharing *sharing, uint32_t seat);

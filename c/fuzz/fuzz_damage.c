@@ -54,9 +54,9 @@ static void must_at(bool holds, int line) {
 
 static bool seat_is_dead;
 
-static bool is_dead(weir_sharing *sharing, uint32_t seat) {
+static weir_life life_of(weir_sharing *sharing, uint32_t seat) {
   (void)sharing;
-  return seat == OTHER_SEAT && seat_is_dead;
+  return seat == OTHER_SEAT && seat_is_dead ? WEIR_DEAD : WEIR_LIVES;
 }
 
 static void vacate(weir_sharing *sharing, uint32_t seat) {
@@ -532,7 +532,7 @@ static void begin(life *l, const uint8_t *data, size_t size) {
   l->seed = choices_of_seed(seed * 0xD1342543DE82EF95u);
   l->now = 1000;
   l->space = commons_unchecked(REGION, &l->memory);
-  l->memory.sharing->is_dead = is_dead;
+  l->memory.sharing->life = life_of;
   l->memory.sharing->vacate = vacate;
   for (int i = 0; i < PORTS; i++)
     l->ports[i] = attach_to(l, i == PORTS - 1 ? OTHER_SEAT : OWN_SEAT);

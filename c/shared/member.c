@@ -92,8 +92,8 @@ static bool on_commit(weir_sharing *sharing, void *at, size_t size) {
   return begin >= base && weir_file_commit(file, begin - base, size);
 }
 
-static bool on_is_dead(weir_sharing *sharing, uint32_t seat) {
-  return weir_seats_is_dead(&of(sharing)->seats, seat);
+static weir_life on_life(weir_sharing *sharing, uint32_t seat) {
+  return weir_seats_life(&of(sharing)->seats, seat);
 }
 
 static void on_vacate(weir_sharing *sharing, uint32_t seat) {
@@ -173,7 +173,7 @@ static void fill_in(weir_member *member) {
     .lock = on_lock,
     .unlock = on_unlock,
     .commit = on_commit,
-    .is_dead = on_is_dead,
+    .life = on_life,
     .vacate = on_vacate,
     .hang_bell = on_hang_bell,
     .unhang_bell = on_unhang_bell,

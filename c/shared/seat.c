@@ -3,8 +3,11 @@
 */
 #include "seat.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,6 +131,48 @@ void weir_seats_return(weir_seats *seats) {
   seats->own = 0;
 }
 
+/* --- the dying ------------------------------------------------------------ */
+
+/* Whether a thread exits and has not come to the end of it, by its `stat` in
+** /proc: see proc(5). */
+static bool is_on_its_way(int dir) {
+  enum { PF_EXITING = 4 };
+  char text[512], state;
+  unsigned flags;
+  int fd = openat(dir, "stat", O_RDONLY | O_CLOEXEC);
+  ssize_t size = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+  const char *end;
+  if (fd >= 0) close(fd);
+  if (size <= 0) return false;
+  text[size] = 0;
+  end = strrchr(text, ')'); /* of its name, which may be anything */
+  return end &&
+         sscanf(end, ") %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2 &&
+         (flags & PF_EXITING) && state != 'Z' && state != 'X';
+}
+
+/* One whose pid is another's by now, or is of another namespace, is thought to
+** be exiting for no longer than that other one is. */
+static bool is_exiting(uint32_t pid) {
+  char path[32];
+  DIR *threads;
+  bool found = false;
+  snprintf(path, sizeof path, "/proc/%u/task", (unsigned)pid);
+  threads = opendir(path);
+  if (!threads) return false;
+  for (const struct dirent *e; !found && (e = readdir(threads));) {
+    int dir = e->d_name[0] == '.'
+                  ? -1
+                  : openat(dirfd(threads), e->d_name, O_PATH | O_CLOEXEC);
+    found = dir >= 0 && is_on_its_way(dir);
+    if (dir >= 0) close(dir);
+  }
+  closedir(threads);
+  return found;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
 bool weir_seats_is_held(const weir_seats *seats, uint32_t seat) {
   return is_held(seats->file->fd, seat, 1, NULL) || !is_ours(seats->file);
 }
@@ -141,8 +186,10 @@ bool weir_seats_lives(const weir_seats *seats, uint32_t seat) {
          (seat == seats->own || weir_seats_is_held(seats, seat));
 }
 
-bool weir_seats_is_dead(const weir_seats *seats, uint32_t seat) {
-  return is_somebodys(seats, seat) && !weir_seats_lives(seats, seat);
+weir_life weir_seats_life(const weir_seats *seats, uint32_t seat) {
+  if (!is_somebodys(seats, seat) || weir_seats_lives(seats, seat))
+    return WEIR_LIVES;
+  return is_exiting(weir_seats_pid(seats, seat)) ? WEIR_DIES : WEIR_DEAD;
 }
 
 void weir_seats_vacate(const weir_seats *seats, uint32_t seat) {

@@ -7,6 +7,13 @@
 **   would be another process' some day, and means nothing in another container;
 **   locks of an open description (OFD, flock) live on in a forked child.
 **
+** DYING
+**   The kernel takes the locks away while it closes a process' files, and tells
+**   those at the other ends of its sockets a moment later. What such a process
+**   held is not for others before: a server would have one client more than
+**   its limit. So where there is a /proc, a process that exits is dead when it
+**   has done all that.
+**
 ** THE PRICE
 **   A process loses these locks when it closes any descriptor of the file, so
 **   it has one, and its own locks it cannot see.
@@ -47,11 +54,11 @@ uint32_t weir_seats_take(weir_seats *seats);
 /* Gives the own seat back, before anything was had there. Likewise. */
 void weir_seats_return(weir_seats *seats);
 
-/* Whether a seat is somebody's who lives, as far as is known; who is dead. It
-** is free again only when the engine has cleared it and vacates it, so that
-** nobody sits down on what another has left. */
+/* Whether a seat is somebody's who lives, as far as is known; more of that. A
+** seat is free again only when the engine has cleared it and vacates it, so
+** that nobody sits down on what another has left. */
 bool weir_seats_lives(const weir_seats *seats, uint32_t seat);
-bool weir_seats_is_dead(const weir_seats *seats, uint32_t seat);
+weir_life weir_seats_life(const weir_seats *seats, uint32_t seat);
 
 /* Whether another process sits there, or cannot be told not to. */
 bool weir_seats_is_held(const weir_seats *seats, uint32_t seat);

@@ -71,10 +71,10 @@ static bool commit(weir_sharing *sharing, void *at, size_t size) {
   return true;
 }
 
-static bool is_dead(weir_sharing *sharing, uint32_t seat) {
+static weir_life life(weir_sharing *sharing, uint32_t seat) {
   (void)sharing;
   (void)seat;
-  return false;
+  return WEIR_LIVES;
 }
 
 static void vacate(weir_sharing *sharing, uint32_t seat) {
@@ -276,7 +276,7 @@ static commons *new_commons(const weir_allocator *allocator, size_t region) {
     .lock = lock,
     .unlock = unlock,
     .commit = commit,
-    .is_dead = is_dead,
+    .life = life,
     .vacate = vacate,
     .hang_bell = hang_bell,
     .unhang_bell = unhang_bell,

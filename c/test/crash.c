@@ -48,9 +48,9 @@ static bool commit(weir_sharing *sharing, void *at, size_t size) {
   return true;
 }
 
-static bool is_dead(weir_sharing *sharing, uint32_t seat) {
+static weir_life life(weir_sharing *sharing, uint32_t seat) {
   const view *v = (view *)(void *)sharing;
-  return v->p_died && seat == SEAT_P;
+  return v->p_died && seat == SEAT_P ? WEIR_DEAD : WEIR_LIVES;
 }
 
 static void vacate(weir_sharing *sharing, uint32_t seat) {
@@ -108,7 +108,7 @@ static view *new_view(unsigned char *memory, uint32_t seat, bool fresh) {
     .lock = lock,
     .unlock = unlock,
     .commit = commit,
-    .is_dead = is_dead,
+    .life = life,
     .vacate = vacate,
     .hang_bell = hang_bell,
     .unhang_bell = unhang_bell,
