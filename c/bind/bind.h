@@ -210,6 +210,8 @@ void bind_unjoin(weir_lua *W, uint32_t joiner);
 
 /* --- wait.c: the one way to wait ------------------------------------------ */
 
+enum { BIND_NO_TICKET = 0 }; /* of a wait that bind_wait_end alone ends */
+
 /*
 ** To wait: bind_wait_prepare (may raise, so before there is a ticket), get a
 ** ticket whose cookie is bind_fiber_id, then return what bind_wait answers. It
@@ -235,6 +237,9 @@ static inline uint64_t bind_fiber_id(const weir_lua *W, uint32_t fiber) {
 /* Takes the decided tickets to their fibers and these to the run queue: those
 ** of home, or with `all` of every space. */
 void bind_collect(weir_lua *W, bool all);
+
+/* Ends a wait without a ticket: it goes on when the run queue comes to it. */
+void bind_wait_end(weir_lua *W, uint32_t fiber);
 
 /* Ends all waits in a space that is being closed: they are told CLOSED. */
 void bind_wait_end_all(const bind_space *space);

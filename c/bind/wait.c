@@ -2,7 +2,8 @@
 ** wait.c - the one way to wait: a coroutine yields until its ticket is decided.
 **
 ** Whatever weir makes a coroutine wait for is a ticket: a permit, a time, a
-** descriptor, the end of a task. A task is resumed by the loop alone: anyone
+** descriptor, the end of a task. (A host that itself knows when a wait is over,
+** and whose, ends it without one.) A task is resumed by the loop alone: anyone
 ** else who resumes it finds that it yields again. A stranger, a coroutine that
 ** weir did not make, may also be resumed by its own scheduler; whoever comes
 ** first once the ticket is decided lets it go on.
@@ -118,6 +119,12 @@ static void decide(weir_lua *W, uint32_t index, const weir_event *event) {
   fiber->state = BIND_DECIDED;
   bind_unjoin(W, index);
   tell(W, index, event->verdict, event->waited_ns);
+}
+
+void bind_wait_end(weir_lua *W, uint32_t index) {
+  static const weir_event woken = { .verdict = WEIR_ADMITTED };
+  decide(W, index, &woken);
+  bind_run_queue_add(W, index);
 }
 
 static void collect(const bind_space *space) {

@@ -131,11 +131,12 @@ typedef struct weir_ngx_pass {
   uint64_t since;        /* WAITS: ns, from when */
   weir_policy_step step; /* WOKEN at a handler: likewise */
   weir_ngx_verdict told;
-  weir_ngx_permit permits[WEIR_NGX_GATES_MAX]; /* one for each limiter met */
-  ngx_uint_t permits_count;
+  ngx_uint_t permits_count, calls_count;
+  weir_ngx_permit permits[WEIR_NGX_GATES_MAX]; /* one for each limiter met; from
+                                                  here on, what does not count
+                                                  is not initialized */
   weir_policy_call *calls[WEIR_NGX_GATES_MAX];
   weir_ngx_gate *called[WEIR_NGX_GATES_MAX]; /* whose calls they are */
-  ngx_uint_t calls_count;
 } weir_ngx_pass;
 
 /* --- module.c ------------------------------------------------------------- */

@@ -115,7 +115,7 @@ static weir_ngx_pass *make_pass(ngx_http_request_t *r) {
   weir_ngx_pass *pass;
   if (!cleanup) return NULL;
   pass = cleanup->data;
-  ngx_memzero(pass, sizeof *pass);
+  ngx_memzero(pass, offsetof(weir_ngx_pass, permits));
   pass->r = r;
   pass->told.verdict = -1;
   cleanup->handler = clean_up;

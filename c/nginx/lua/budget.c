@@ -1,5 +1,5 @@
 /*
-** budget.c - how much memory a script may have, and how long it may run.
+** budget.c - how long a script may run.
 **
 ** A count hook looks every hundred instructions. Once the share is used up it
 ** looks at each one, so that no pcall of the script's goes on for long: what is
@@ -12,25 +12,6 @@
 #include "half.h"
 
 enum { STEP = 100, LOOKS_PER_THOUSAND = 1000 / STEP, SECONDS = 2 };
-
-void *half_allocate(void *data, void *block, size_t before, size_t size) {
-  weir_policy *policy = data;
-  size_t had = block ? before : 0;
-  void *got;
-  if (!size) {
-    free(block);
-    policy->used -= had;
-    return NULL;
-  }
-  if (policy->limited && size > had && policy->limit &&
-      policy->used - had + size > policy->limit) {
-    policy->starved = true;
-    return NULL;
-  }
-  got = realloc(block, size);
-  if (got) policy->used = policy->used - had + size;
-  return got;
-}
 
 static bool is_in_time(weir_policy *policy) {
   uint64_t now = weir_loop_now();

@@ -105,11 +105,10 @@ int half_proceed(lua_State *L) {
   if (call->settled)
     return luaL_error(L, "req:proceed: the request has been refused already");
   fiber = bind_wait_prepare(L, W, "req:proceed");
-  call->ticket = bind_park(L, W, fiber, WEIR_NEVER);
   call->state = HALF_PROCEEDS;
   call->owner.policy->proceeding++;
   half_note_waited(call);
-  return bind_wait(L, &W->home, fiber, call->ticket, proceed_k);
+  return bind_wait(L, &W->home, fiber, BIND_NO_TICKET, proceed_k);
 }
 
 /* --- making the coroutine ------------------------------------------------- */
@@ -324,8 +323,7 @@ static void finish(weir_policy_call *call, const weir_policy_result *result) {
   weir_lua *W = policy->W;
   call->result = result;
   W->outcome = result->outcome;
-  weir_wake(W->home.port, call->ticket);
-  bind_collect(W, false);
+  bind_wait_end(W, (uint32_t)call->fiber);
   half_resume(policy, (uint32_t)call->fiber);
   W->outcome = WEIR_DONE;
 }

@@ -5,7 +5,8 @@
 **   half.c      the table that the module finds: policies, their descriptors
 **   state.c     a policy's Lua state: its memory, its modules, its script
 **   call.c      calls: a coroutine for each request, from begin to end
-**   budget.c    how long Lua may run
+**   memory.c    how much memory it may have
+**   budget.c    how long it may run
 **   request.c   req: a request's fields
 **   look.c      req.headers, req.var and the other tables that are read
 **   decide.c    what a handler has decided, as the module is told
@@ -44,16 +45,23 @@ typedef struct half_ref {
   weir_policy_call *call;
 } half_ref;
 
-enum { HALF_IDLE_MAX = 1024 }; /* coroutines that are kept to be used again */
+enum {
+  HALF_IDLE_MAX = 1024, /* coroutines that are kept to be used again */
+  HALF_BLOCK_STEP = 16, /* bytes between the sizes of kept blocks of memory */
+  HALF_BLOCK_SIZES = 8
+};
+
+typedef struct half_block half_block;
 
 struct weir_policy {
   half_owner nobody;
   lua_State *L; /* the main thread */
   weir_lua *W;
   size_t used, limit; /* bytes; limit 0: as many as it likes */
-  bool limited;       /* a script runs: the limit of memory counts */
-  bool starved;       /* it was refused some */
-  bool exhausted;     /* its instructions are used up */
+  half_block *blocks[HALF_BLOCK_SIZES]; /* kept ones, by size */
+  bool limited;   /* a script runs: the limit of memory counts */
+  bool starved;   /* it was refused some */
+  bool exhausted; /* its instructions are used up */
   char exhausted_at[LUA_IDSIZE + 16]; /* where: "limits.lua:3: " */
   uint32_t budget;     /* thousands of instructions; 0: any number */
   uint64_t left;       /* looks at them that are left */
@@ -81,14 +89,13 @@ struct weir_policy_call {
   uint64_t fiber; /* id, of co */
   int handler;    /* its number */
   half_state state;
-  bool waits;         /* the module was told that it waits */
-  bool queued;        /* it is in `decided` */
-  bool settled;       /* `step` and `decision` say what was decided */
-  bool over;          /* the request is */
-  weir_ticket ticket; /* PROCEEDS: what it waits for */
-  uint64_t handle;    /* by which its req finds it */
-  uint64_t since;     /* ns, when it began */
-  uint64_t longest;   /* ns, its longest wait for a limiter */
+  bool waits;       /* the module was told that it waits */
+  bool queued;      /* it is in `decided` */
+  bool settled;     /* `step` and `decision` say what was decided */
+  bool over;        /* the request is */
+  uint64_t handle;  /* by which its req finds it */
+  uint64_t since;   /* ns, when it began */
+  uint64_t longest; /* ns, its longest wait for a limiter */
   weir_policy_step step;
   weir_policy_decision decision;
   const weir_policy_result *result; /* while it is handed on */
@@ -138,9 +145,15 @@ weir_policy_step half_step_of(const weir_policy_call *call);
 /* req:proceed() */
 int half_proceed(lua_State *L);
 
-/* --- budget.c ------------------------------------------------------------- */
+/* --- memory.c ------------------------------------------------------------- */
 
-void *half_allocate(void *data, void *block, size_t before, size_t size);
+/* lua_Alloc; data: the policy. */
+void *half_allocate(void *data, void *had, size_t before, size_t size);
+
+/* Frees the blocks that are kept. */
+void half_free_blocks(weir_policy *policy);
+
+/* --- budget.c ------------------------------------------------------------- */
 
 /* Gives a coroutine that is about to run its share of instructions. */
 void half_budget_begin(weir_policy *policy, lua_State *co);

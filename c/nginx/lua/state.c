@@ -194,5 +194,6 @@ weir_policy *half_state_new(const weir_policy_options *options, char *why) {
 void half_state_free(weir_policy *policy) {
   lua_close(policy->L);
   weir_slab_fini(&policy->calls);
+  half_free_blocks(policy);
   free(policy);
 }
