@@ -1,13 +1,14 @@
 /*
 ** bench_keys.c - a million keys, each with a rate and permits of its own,
-** beside the floor of table.h: see bench.h. Every key is of the same limiter.
-** Time is virtual, and so slow that no key is idle, but where keys come and
-** go.
+** beside the floors of nodes.h and table.h: see bench.h. Every key is of the
+** same limiter. Time is virtual, and so slow that no key is idle, but where keys
+** come and go.
 */
 #include <unistd.h>
 
 #include "bench.h"
 #include "core/hash.h"
+#include "nodes.h"
 #include "table.h"
 
 enum {
@@ -57,6 +58,7 @@ static void shuffle(key *keys, uint32_t count) {
 typedef struct user {
   world w;        /* weir's */
   table t;        /* a floor's */
+  nodes n;        /* another one's */
   uint64_t *ring; /* hashes of the newest KEYS keys, the others are to be
                      removed; NULL: none are */
   uint64_t now;   /* ns */
@@ -81,10 +83,18 @@ static void ask_table(user *u, uint64_t hash) {
   check(table_take(&u->t, hash, u->now));
 }
 
-/* The floor: what weir hashes with. */
-static void ask_sip(user *u, const key *k) {
+/* What weir hashes with. */
+static uint64_t sip_of(const key *k) {
   static const uint64_t seed[2] = { 0, 0 };
-  ask_table(u, weir_hash_bytes(seed, k->text, k->size).word[0]);
+  return weir_hash_bytes(seed, k->text, k->size).word[0];
+}
+
+/* The floor. */
+static void ask_sip(user *u, const key *k) { ask_table(u, sip_of(k)); }
+
+/* A higher one. */
+static void ask_nodes(user *u, const key *k) {
+  check(nodes_take(&u->n, sip_of(k), k->text, k->size, u->now));
 }
 
 /* A lower one: a hash that is fast, and that a stranger can make collide. */
@@ -106,12 +116,14 @@ static user new_user(void) {
   config.keys = KEYS;
   u.w = new_world(&config);
   check(table_init(&u.t, IDLE_NS, RATE));
+  check(nodes_init(&u.n, IDLE_NS, RATE));
   return u;
 }
 
 static void free_user(user *u) {
   free_world(&u->w);
   table_fini(&u->t);
+  nodes_fini(&u->n);
   free(u->ring);
 }
 
@@ -227,7 +239,10 @@ static double tail(asker *ask) { return slowest(ask, KEYS / 10000); }
 static const struct {
   const char *name;
   asker *ask;
-} users[] = { { "weir", ask_weir }, { "sip", ask_sip }, { "fast", ask_fast } };
+} users[] = { { "weir", ask_weir },
+              { "sip", ask_sip },
+              { "fast", ask_fast },
+              { "nodes", ask_nodes } };
 
 static const struct {
   const char *name;

@@ -128,23 +128,29 @@ add({
   "push and pop of a linked list; so of the orders that follow")
 
 add({
-  { "C: a new key, up to 1,000,000", "insert", nil, "1.5 x" },
+  { "C: a new key, up to 1,000,000", "insert", "bench_keys nodes insert",
+    "1.5 x",
+    is = "the hash table that most C programs have: chains of nodes with their "
+      .. "key, and a rate in each, with weir's hash (nodes.h)" },
+  { "C: the same, beside slots that know no key", "insert",
+    is = "open addressing in slots of 16 bytes, a hash and a time each, with "
+      .. "weir's hash (table.h); so of the keys that follow" },
   { "C: the same, with a fast hash", "insert", "bench_keys fast insert",
-    is = "the same table with a hash that a stranger can make collide; weir "
+    is = "the same slots with a hash that a stranger can make collide; weir "
       .. "with its own" },
-  { "C: a key of 1,000,000", "hit", "bench_keys sip hit", "1.5 x" },
+  { "C: a key of 1,000,000", "hit", "bench_keys nodes hit", "1.5 x",
+    is = "the chains" },
+  { "C: the same, beside slots that know no key", "hit", "bench_keys sip hit" },
   { "C: the same, with a fast hash", "hit", "bench_keys fast hit" },
   { "C: a new key in the place of an idle one, 1,000,000", "churn",
     "bench_keys sip churn",
-    is = "the table; the oldest key is known from a ring, and removed" },
+    is = "the slots; the oldest key is known from a ring, and removed" },
   { "memory of a key, bytes", "bytes", "bench_keys sip bytes", "128" },
   { "C: the longest of 1,000,000 new keys, real time", "longest",
     "bench_keys sip longest", "no pause",
     is = "likewise, each the best of three rounds; it doubles its table" },
   { "C: the same, 99.99th percentile", "tail", "bench_keys sip tail" },
-}, "bench_keys weir ", "bench_keys sip insert",
-  "a hash table with a rate for each key and nothing else, in C (table.h), "
-    .. "with the same hash; so of the keys that follow")
+}, "bench_keys weir ", "bench_keys sip insert")
 
 --- Spaces that processes share: a table of their own, as most of it is real
 -- time. `runs`: how often, if not RUNS.

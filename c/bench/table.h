@@ -1,6 +1,6 @@
 /*
-** table.h - the floor under keys: what a C programmer would write for a rate
-** of each key, and nothing else.
+** table.h - a lower floor under keys: the least that could do, a rate for each
+** hash, and no keys.
 **
 ** GCRA in a hash table with open addressing and linear probing. Its size is a
 ** power of two, and doubles as soon as seven tenths are in use. A slot is 16
