@@ -3,7 +3,8 @@
 --
 -- WEIR_NGINX_MODULE names the module, if it is not in the build that the specs
 -- run on; WEIR_NGINX_WRAPPER is a command to run nginx with (valgrind),
--- WEIR_NGINX_PRELOAD a library to load before all others (AddressSanitizer's).
+-- WEIR_NGINX_PRELOAD a library to load before all others (AddressSanitizer's),
+-- WEIR_NGINX_SLOW how many times as long all may take.
 
 local client = require "spec.nginx.client"
 local process = require "spec.nginx.process"
@@ -20,8 +21,9 @@ local ROOT = os.getenv "PWD" -- of the repository
 nginx.binary = os.getenv "WEIR_NGINX" or "/usr/sbin/nginx"
 nginx.wrapper = os.getenv "WEIR_NGINX_WRAPPER"
 nginx.preload = os.getenv "WEIR_NGINX_PRELOAD"
---- Times are longer where everything is checked.
-nginx.slow = nginx.wrapper and 6 or nginx.preload and 3 or 1
+--- Times are longer where everything is checked, or the machine is busy.
+nginx.slow = tonumber(os.getenv "WEIR_NGINX_SLOW")
+  or nginx.wrapper and 6 or nginx.preload and 3 or 1
 
 local function exists(path)
   local file = io.open(path)

@@ -2,7 +2,9 @@
 -- collapses beyond, as backends do: with n of them it takes (n / at_once)^2
 -- times as long for each. It knows best how many it had at once.
 --
---    lua5.4 spec/nginx/origin.lua [at_once=8] [seconds=0.02] [port=0]
+--    lua5.4 spec/nginx/origin.lua [at_once=8] [seconds=0.02] [vary=0] [port=0]
+--
+-- `vary` is the share by which a request may take more or less than that.
 --
 -- Writes its port, then serves until it is killed. What a request asks for by
 -- arguments in its target:
@@ -30,7 +32,7 @@ local IDLE = 75 -- seconds until a connection without requests is closed
 local FOREVER = 3600 -- seconds
 local SEEN_MAX = 100000 -- targets remembered
 
-local options = { at_once = 8, seconds = 0.02, port = 0 }
+local options = { at_once = 8, seconds = 0.02, vary = 0, port = 0 }
 for _, word in ipairs(arg) do
   local name, value = word:match "^([%w_]+)=(.*)$"
   options[assert(options[name] and name, "what is " .. word)] = tonumber(value)
@@ -90,7 +92,8 @@ end
 local function time_of(request)
   if request.args.hold then return FOREVER end
   if request.args.ms then return tonumber(request.args.ms) / 1000 end
-  return options.seconds * math.max(1, stats.serving / options.at_once) ^ 2
+  local usual = options.seconds * (1 + options.vary * (2 * math.random() - 1))
+  return usual * math.max(1, stats.serving / options.at_once) ^ 2
 end
 
 -- Waits so long, unless the client leaves before: then answers false.

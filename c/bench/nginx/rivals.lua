@@ -49,13 +49,14 @@ local SEMAPHORE = {
   ]],
 }
 
-local function directives(limit, timeout, more)
+local function directives(limit, timeout, _, more)
   return { http = ("weir_limit backend concurrent=%d queue=1000 "
              .. "timeout=%dms %s;"):format(limit, timeout * 1000, more or ""),
            server = "weir backend;" }
 end
 
---- What stands in nginx.conf, by limit and the seconds one may wait.
+--- What stands in nginx.conf, by limit, the seconds one may wait, and how many
+-- workers there are.
 local configs = {
   none = function() return { plain = true, http = "", server = "" } end,
   native = function(limit)
@@ -66,9 +67,10 @@ local configs = {
       server = ("limit_conn conn %d; limit_req zone=rate burst=%d nodelay;")
         :format(limit, limit) }
   end,
-  semaphore = function(limit, timeout)
+  semaphore = function(limit, timeout, workers)
     local function fill(text)
-      return (text:gsub("{(%l+)}", { share = limit // 2, timeout = timeout }))
+      return (text:gsub("{(%l+)}", { share = limit // workers,
+                                     timeout = timeout }))
     end
     return { plain = true, before = { nginx.stock "ndk_http_module.so",
                                       nginx.stock "ngx_http_lua_module.so" },
@@ -76,7 +78,7 @@ local configs = {
   end,
   weir = directives,
   shedding = function(limit, timeout)
-    return directives(limit, timeout,
+    return directives(limit, timeout, nil,
                       "shed=codel,lifo target=20ms interval=100ms")
   end,
   policy = function(limit, timeout)
@@ -105,7 +107,7 @@ end
 
 local HAPROXY = [[
 global
-  nbthread 2
+  nbthread %d
   maxconn 5000
 defaults
   mode http
@@ -128,10 +130,10 @@ local function threads_of(pid)
   return list
 end
 
-local function start_haproxy(limit, timeout, origin)
+local function start_haproxy(limit, timeout, origin, threads)
   local dir, port = process.directory(), nginx.free_port()
   local file <close> = assert(io.open(dir .. "/haproxy.cfg", "w"))
-  file:write(HAPROXY:format(math.floor(timeout * 1000), port, origin,
+  file:write(HAPROXY:format(threads, math.floor(timeout * 1000), port, origin,
                             limit and "maxconn " .. limit or ""))
   file:close()
   local program = process.start({ "/usr/sbin/haproxy", "-W", "-db", "-f",
@@ -186,11 +188,14 @@ end
 -- @tparam number limit requests at once
 -- @tparam number timeout seconds one may wait
 -- @tparam number origin the backend's port
--- @tparam[opt=2] number workers
+-- @tparam[opt=2] number workers or threads
 function rivals.start(name, limit, timeout, origin, workers)
-  if name == "haproxy" then return start_haproxy(limit, timeout, origin) end
-  if name == "open_haproxy" then return start_haproxy(nil, timeout, origin) end
-  return start_nginx(configs[name](limit, timeout), origin, workers)
+  workers = workers or 2
+  if name == "haproxy" or name == "open_haproxy" then
+    limit = name == "haproxy" and limit or nil
+    return start_haproxy(limit, timeout, origin, workers)
+  end
+  return start_nginx(configs[name](limit, timeout, workers), origin, workers)
 end
 
 return rivals

@@ -53,8 +53,7 @@ static void give(weir_policy *policy, void *given, size_t size) {
   *list = kept;
 }
 
-static void *resize(weir_policy *policy, void *had, size_t before,
-                    size_t size) {
+static void *move(weir_policy *policy, void *had, size_t before, size_t size) {
   void *got;
   if (before > KEPT_MAX && size > KEPT_MAX) return realloc(had, size);
   got = get(policy, size);
@@ -62,6 +61,13 @@ static void *resize(weir_policy *policy, void *had, size_t before,
   memcpy(got, had, before < size ? before : size);
   give(policy, had, before);
   return got;
+}
+
+/* To make a block smaller always goes well: Lua counts on it. */
+static void *resize(weir_policy *policy, void *had, size_t before,
+                    size_t size) {
+  void *got = move(policy, had, before, size);
+  return got || size > before ? got : had;
 }
 
 void *half_allocate(void *data, void *had, size_t before, size_t size) {
