@@ -1,8 +1,8 @@
 /*
 ** bench_keys.c - a million keys, each with a rate and permits of its own,
 ** beside the floors of nodes.h and table.h: see bench.h. Every key is of the
-** same limiter. Time is virtual, and so slow that no key is idle, but where keys
-** come and go.
+** same limiter. Time is virtual, and so slow that no key is idle, but where
+** keys come and go.
 */
 #include <unistd.h>
 

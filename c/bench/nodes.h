@@ -1,6 +1,6 @@
 /*
-** nodes.h - the floor under keys: the hash table that most C programs have, with
-** a rate in each of its nodes.
+** nodes.h - the floor under keys: the hash table that most C programs have,
+** with a rate in each of its nodes.
 **
 ** Chains of nodes from the heap that have their key with them, and compare it.
 ** As many buckets as nodes, a power of two, which doubles. A key stays for

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,39 +136,40 @@ void weir_seats_return(weir_seats *seats) {
 
 /* Whether a thread exits and has not come to the end of it, by its `stat` in
 ** /proc: see proc(5). */
-static bool is_on_its_way(int dir) {
-  enum { PF_EXITING = 4 };
-  char text[512], state;
-  unsigned flags;
-  int fd = openat(dir, "stat", O_RDONLY | O_CLOEXEC);
-  ssize_t size = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-  const char *end;
-  if (fd >= 0) close(fd);
-  if (size <= 0) return false;
-  text[size] = 0;
-  end = strrchr(text, ')'); /* of its name, which may be anything */
-  return end &&
-         sscanf(end, ") %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2 &&
-         (flags & PF_EXITING) && state != 'Z' && state != 'X';
+static bool says_exiting(const char *stat) {
+  enum { PF_EXITING = 4, BETWEEN = 5 /* fields, of the state and the flags */ };
+  const char *at = strrchr(stat, ')'); /* of its name, which may be anything */
+  if (!at || strlen(at) < sizeof ") S" || strchr("ZX", at[2])) return false;
+  at += sizeof ") S" - 1;
+  for (int i = 0; at && i < BETWEEN; i++) at = strchr(at + 1, ' ');
+  return at && (strtoul(at, NULL, 10) & PF_EXITING);
+}
+
+static bool is_thread_exiting(int tasks, const char *thread) {
+  char text[512];
+  ssize_t size;
+  int fd;
+  snprintf(text, sizeof text, "%s/stat", thread);
+  fd = openat(tasks, text, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  size = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[size > 0 ? size : 0] = 0;
+  return says_exiting(text);
 }
 
 /* One whose pid is another's by now, or is of another namespace, is thought to
 ** be exiting for no longer than that other one is. */
 static bool is_exiting(uint32_t pid) {
   char path[32];
-  DIR *threads;
+  DIR *tasks;
   bool found = false;
   snprintf(path, sizeof path, "/proc/%u/task", (unsigned)pid);
-  threads = opendir(path);
-  if (!threads) return false;
-  for (const struct dirent *e; !found && (e = readdir(threads));) {
-    int dir = e->d_name[0] == '.'
-                  ? -1
-                  : openat(dirfd(threads), e->d_name, O_PATH | O_CLOEXEC);
-    found = dir >= 0 && is_on_its_way(dir);
-    if (dir >= 0) close(dir);
-  }
-  closedir(threads);
+  tasks = opendir(path);
+  if (!tasks) return false;
+  for (const struct dirent *e; !found && (e = readdir(tasks));)
+    found = is_thread_exiting(dirfd(tasks), e->d_name);
+  closedir(tasks);
   return found;
 }
 

@@ -346,9 +346,9 @@ sent in the other one: where all take the same time, eight permits come back
 within microseconds, and the workers they go to are at the backend in the order
 in which the system runs them. HAProxy has as many threads as nginx has workers;
 ngx.semaphore has a worker's share of the limit in each. Not measured:
-lua-resty-limit-traffic, of which Debian has no package.]]):format(ROUNDS, QUIET_ROUNDS,
-    spread(results.base.quiet, "%.1f"), spread(results["none again"].added,
-                                               "%.2f")))
+lua-resty-limit-traffic, of which Debian has no package.]])
+    :format(ROUNDS, QUIET_ROUNDS, spread(results.base.quiet, "%.1f"),
+            spread(results["none again"].added, "%.2f")))
   for _, column in ipairs(COLUMNS) do
     local why = rivals.missing(column[1])
     if why then print(("Not measured: %s: %s."):format(column[2], why)) end
