@@ -201,11 +201,7 @@ void bind_claim_all(weir_lua *W) {
 
 /* Brings in what the next resume will touch while this one runs. */
 static void prefetch(const weir_lua *W) {
-#if defined(__GNUC__)
-  if (W->run_first) __builtin_prefetch(bind_fiber_at(W, W->run_first)->co);
-#else
-  (void)W;
-#endif
+  if (W->run_first) WEIR_PREFETCH(bind_fiber_at(W, W->run_first)->co);
 }
 
 /* How many values to resume a fiber with: a new one has the guard, the function

@@ -45,11 +45,14 @@ typedef struct weir_commons {
 typedef uint64_t weir_note_end;
 enum { WEIR_NOTE_OFFSET_BITS = 48 };
 
-/* What is done for shared spaces stands out of the way of the others. */
+/* What is done for shared spaces stands out of the way of the others. What is
+** going to be used soon is brought near. */
 #if defined(__GNUC__)
 #define WEIR_SELDOM(condition) __builtin_expect(!!(condition), 0)
+#define WEIR_PREFETCH(at) __builtin_prefetch(at)
 #else
 #define WEIR_SELDOM(condition) (condition)
+#define WEIR_PREFETCH(at) ((void)(at))
 #endif
 
 /* Ends a call that has met garbage, or a bug: what it changed is put back. */

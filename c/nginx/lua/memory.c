@@ -23,14 +23,6 @@ static size_t class_of(size_t size) { return (size - 1) / STEP; }
 
 /* Between two collections so many are given out that the next one has left the
 ** caches; until it is wanted it is back. */
-static void prefetch(const void *next) {
-#if defined(__GNUC__)
-  __builtin_prefetch(next, 1);
-#else
-  (void)next;
-#endif
-}
-
 static void *get(weir_policy *policy, size_t size) {
   block **list, *found;
   if (size > KEPT_MAX) return malloc(size);
@@ -38,7 +30,7 @@ static void *get(weir_policy *policy, size_t size) {
   found = *list;
   if (!found) return malloc((class_of(size) + 1) * STEP);
   *list = found->next;
-  prefetch(found->next);
+  WEIR_PREFETCH(found->next);
   return found;
 }
 
