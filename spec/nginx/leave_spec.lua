@@ -182,6 +182,7 @@ nginx.describe(_ENV, "clients without patience #memory", function()
     origin:serves(0)
     local stats = origin:tell "stats"
     assert.is_true(stats.highest <= 8, stats.highest)
-    assert.is_true(stats.gone > 0)
+    -- In valgrind all may have left by the time their turn comes.
+    assert.is_true(stats.gone > 0 or nginx.wrapper ~= nil)
   end))
 end)
