@@ -11,7 +11,9 @@ local PASS = "proxy_pass http://origin;"
 -- Whether all permits are there: nothing is held, and one gets through.
 local function is_free(server, target)
   server:has(0)
-  return server:get(target).status == 200
+  local status = server:get(target).status
+  server:has(0)
+  return status == 200
 end
 
 nginx.describe(_ENV, "a request #memory", function()
