@@ -217,19 +217,19 @@ describe("the page of weir replay", function()
       .. "`apt install gnuplot%-nox`", out)
   end)
 
-  it("is drawn by a browser, wide and narrow, light and dark", function()
+  it("is drawn by a browser, wide and narrow, light and dark #once", function()
     need_gnuplot()
     if not has "chromium" then pending "there is no chromium here" end
     check(one_page(), 4)
   end)
 
-  it("is drawn of two policies", function()
+  it("is drawn of two policies #once", function()
     need_gnuplot()
     if not has "chromium" then pending "there is no chromium here" end
     check(compare_page(), 3 + 4 + 4)
   end)
 
-  it("is drawn of a sweep", function()
+  it("is drawn of a sweep #once", function()
     need_gnuplot()
     if not has "chromium" then pending "there is no chromium here" end
     check(sweep_page(), 4)
