@@ -133,6 +133,7 @@ nginx.describe(_ENV, "a reload", function()
       assert.equal(503, server:get("/").status)
       origin:tell "free"
       assert.equal(1, (count(held)))
+      server:has(0)
       assert.equal(200, server:get("/").status)
     end))
 
