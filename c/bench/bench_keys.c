@@ -89,15 +89,15 @@ static uint64_t sip_of(const key *k) {
   return weir_hash_bytes(seed, k->text, k->size).word[0];
 }
 
-/* The floor. */
+/* Slots that know no key. */
 static void ask_sip(user *u, const key *k) { ask_table(u, sip_of(k)); }
 
-/* A higher one. */
+/* Chains of nodes with their key. */
 static void ask_nodes(user *u, const key *k) {
   check(nodes_take(&u->n, sip_of(k), k->text, k->size, u->now));
 }
 
-/* A lower one: a hash that is fast, and that a stranger can make collide. */
+/* The slots with a hash that is fast, and that a stranger can make collide. */
 static void ask_fast(user *u, const key *k) {
   uint64_t first, last;
   memcpy(&first, k->text, sizeof first);

@@ -1,5 +1,5 @@
 /*
-** nodes.h - the floor under keys: the hash table that most C programs have,
+** nodes.h - a floor under keys: the hash table that most C programs have,
 ** with a rate in each of its nodes.
 **
 ** Chains of nodes from the heap that have their key with them, and compare it.

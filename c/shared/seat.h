@@ -54,10 +54,12 @@ uint32_t weir_seats_take(weir_seats *seats);
 /* Gives the own seat back, before anything was had there. Likewise. */
 void weir_seats_return(weir_seats *seats);
 
-/* Whether a seat is somebody's who lives, as far as is known; more of that. A
-** seat is free again only when the engine has cleared it and vacates it, so
-** that nobody sits down on what another has left. */
+/* Whether a seat is somebody's who lives, as far as is known. */
 bool weir_seats_lives(const weir_seats *seats, uint32_t seat);
+
+/* The same, and of those who do not, whether they have come to their end. A
+** dead one's seat is free only when the engine has cleared it and vacates it,
+** so that nobody sits down on what another has left. */
 weir_life weir_seats_life(const weir_seats *seats, uint32_t seat);
 
 /* Whether another process sits there, or cannot be told not to. */

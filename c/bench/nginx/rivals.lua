@@ -49,9 +49,9 @@ local SEMAPHORE = {
   ]],
 }
 
-local function directives(limit, timeout, _, more)
+local function directives(limit, timeout, more)
   return { http = ("weir_limit backend concurrent=%d queue=1000 "
-             .. "timeout=%dms %s;"):format(limit, timeout * 1000, more or ""),
+             .. "timeout=%dms %s;"):format(limit, timeout * 1000, more),
            server = "weir backend;" }
 end
 
@@ -76,9 +76,9 @@ local configs = {
                                       nginx.stock "ngx_http_lua_module.so" },
              http = fill(SEMAPHORE.http), server = fill(SEMAPHORE.server) }
   end,
-  weir = directives,
+  weir = function(limit, timeout) return directives(limit, timeout, "") end,
   shedding = function(limit, timeout)
-    return directives(limit, timeout, nil,
+    return directives(limit, timeout,
                       "shed=codel,lifo target=20ms interval=100ms")
   end,
   policy = function(limit, timeout)

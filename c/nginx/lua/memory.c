@@ -21,8 +21,8 @@ typedef struct half_block {
 
 static size_t class_of(size_t size) { return (size - 1) / STEP; }
 
-/* Between two collections so many are given out that the next one has left the
-** caches; until it is wanted it is back. */
+/* Between two collections so many blocks are given out that the next one has
+** left the caches: it is brought back until it is wanted. */
 static void *get(weir_policy *policy, size_t size) {
   block **list, *found;
   if (size > KEPT_MAX) return malloc(size);
