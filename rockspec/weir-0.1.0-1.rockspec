@@ -84,6 +84,7 @@ build = {
         "c/core/ticket.c",
         "c/core/together.c",
         "c/core/tuner.c",
+        "c/core/turn.c",
         "c/core/walk.c",
         "c/event/lookup.c",
         "c/event/loop.c",

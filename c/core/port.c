@@ -9,6 +9,7 @@
 #include "group.h"
 #include "instance.h"
 #include "queue.h"
+#include "turn.h"
 
 enum { PORTS_MAX = 65535, TURNS = 4 };
 
@@ -143,7 +144,8 @@ uint64_t weir_do_deadline(const weir_port *port) {
   const weir_space *space = port->space;
   const weir_port_record *record = record_of(port);
   uint64_t first = first_of(space, &record->deadlines);
-  uint64_t patrol = weir_patrol_at(space);
+  uint64_t patrol = weir_patrol_at(space), until = weir_withheld_until(port);
+  if (until && until < first) first = until;
   return is_concerned(record) && patrol < first ? patrol : first;
 }
 
@@ -228,13 +230,15 @@ static void take(weir_port *port, uint32_t index, weir_event *out) {
 
 bool weir_do_next(weir_port *port, weir_event *out) {
   uint32_t first = record_of(port)->ready.first;
-  if (!first) return false;
+  weir_turn_end(port);
+  if (!first || weir_withheld_until(port)) return false;
+  weir_turn_begin(port, first);
   take(port, first, out);
   return true;
 }
 
 bool weir_do_pending(const weir_port *port) {
-  return record_of(port)->ready.first != 0;
+  return record_of(port)->ready.first && !weir_withheld_until(port);
 }
 
 int weir_do_claim(weir_port *port, weir_ticket handle, weir_event *out) {

@@ -18,8 +18,6 @@ static weir_queue_record *queue_edit(const weir_space *space,
   return weir_queue_edit(space, weir_instance_at(space, instance)->queue);
 }
 
-static bool came_before(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
-
 static uint32_t cost_at(const weir_space *space, uint32_t ticket) {
   return weir_ticket_at(space, ticket)->cost;
 }
@@ -31,11 +29,11 @@ static void insert(weir_list *list, const weir_space *space, uint32_t index,
   uint32_t arrival = weir_ticket_at(space, index)->arrival;
   uint32_t before = 0, left = space->tickets.array.limit;
   if (list->last &&
-      came_before(arrival, weir_ticket_at(space, list->last)->arrival)) {
+      weir_came_before(arrival, weir_ticket_at(space, list->last)->arrival)) {
     before = list->first;
     if (behind) before = weir_ticket_at(space, before)->record.next;
     while (before &&
-           came_before(weir_ticket_at(space, before)->arrival, arrival)) {
+           weir_came_before(weir_ticket_at(space, before)->arrival, arrival)) {
       weir_along(&space->tickets, &left);
       before = weir_ticket_at(space, before)->record.next;
     }
@@ -337,7 +335,7 @@ static bool outranks_all(const weir_space *space,
     const weir_lane_record *lane = weir_lane_at(space, at);
     const weir_ticket_record *head = weir_ticket_at(space, lane->tickets.first);
     if (lane->priority == place->priority
-            ? !came_before(place->arrival, head->arrival)
+            ? !weir_came_before(place->arrival, head->arrival)
             : !outranks(place, head, aging_ns))
       return false;
     at = next_lane(space, at, &left);
@@ -352,15 +350,15 @@ bool weir_queue_outruns(const weir_space *space, uint32_t index,
   switch (queue_of(space, index)->order) {
   case WEIR_FAIR:
     return weir_lane_at(space, head->lane)->entry.hash.word[0] == place->flow &&
-           came_before(place->arrival, head->arrival);
-  case WEIR_LIFO: return came_before(head->arrival, place->arrival);
+           weir_came_before(place->arrival, head->arrival);
+  case WEIR_LIFO: return weir_came_before(head->arrival, place->arrival);
   case WEIR_PRIORITY:
     return outranks_all(space, queue_of(space, index), place,
                         config_of(space, index)->aging_ns);
   default:
     return newest_first(space, index)
-               ? came_before(head->arrival, place->arrival)
-               : came_before(place->arrival, head->arrival);
+               ? weir_came_before(head->arrival, place->arrival)
+               : weir_came_before(place->arrival, head->arrival);
   }
 }
 
@@ -454,8 +452,8 @@ static uint32_t oldest_of_lanes(const weir_space *space,
   uint32_t oldest = weir_lane_at(space, at)->tickets.first;
   while ((at = next_lane(space, at, &left)) != 0) {
     uint32_t first = weir_lane_at(space, at)->tickets.first;
-    if (came_before(weir_ticket_at(space, first)->arrival,
-                    weir_ticket_at(space, oldest)->arrival))
+    if (weir_came_before(weir_ticket_at(space, first)->arrival,
+                         weir_ticket_at(space, oldest)->arrival))
       oldest = first;
   }
   return oldest;

@@ -64,12 +64,21 @@ static void count_outcome(const weir_space *space, weir_limiter_record *of,
   ++*count;
 }
 
+/* The last one changes the mean by an eighth. */
+static void note_hold(const weir_space *space, weir_grip at, uint64_t now) {
+  uint64_t held = at.limiter->held_ns;
+  if (!space->memory.commons || !at.instance->queue) return;
+  at.limiter->held_ns =
+      held - held / 8 + weir_elapsed(at.ticket->since, now) / 8;
+}
+
 static void give_back(weir_space *space, uint32_t index, weir_outcome outcome,
                       uint64_t now, uint64_t t) {
   weir_grip at = weir_ticket_grip(space, index);
   if (outcome != WEIR_DONE) count_outcome(space, at.limiter, outcome);
   if (at.instance->control && outcome != WEIR_UNUSED)
     sample(space, at.ticket, outcome == WEIR_DROPPED, now, t);
+  note_hold(space, at, now);
   weir_instance_refund(space, at, outcome == WEIR_UNUSED, t);
   weir_ticket_unhold(space, at);
 }
@@ -170,11 +179,9 @@ int weir_do_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
 static int wait_for(const weir_port *port, uint32_t index, uint64_t deadline,
                     weir_ticket *out) {
   weir_ticket_record *ticket = weir_ticket_edit(port->space, index);
-  weir_keep(&port->space->memory, &port->space->root->arrivals,
-            sizeof(uint32_t));
   ticket->state = WEIR_QUEUED;
   ticket->time = deadline;
-  ticket->arrival = ++port->space->root->arrivals;
+  ticket->arrival = weir_arrive(port->space);
   if (deadline != WEIR_NEVER) weir_ticket_due(port, index, deadline);
   *out = weir_slab_handle(&port->space->tickets, index);
   return WEIR_WAITING;

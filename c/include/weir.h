@@ -447,7 +447,8 @@ WEIR_API uint32_t weir_waiting(const weir_port *port);
 /* Whether weir_next has something to give: the host's cue to take a turn. */
 WEIR_API bool weir_pending(const weir_port *port);
 
-/* Takes the longest decided waiter; false: nobody is left. */
+/* Takes the longest decided waiter; false: nobody is left, or, in a shared
+** space, it is not its turn yet: see weir_shared.h. */
 WEIR_API bool weir_next(weir_port *port, weir_event *out);
 
 /* Takes one particular waiter out of turn. 1: *out is its event; 0: still

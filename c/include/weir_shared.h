@@ -24,6 +24,15 @@
 **   enter: `space` is the memory and `bell.N` are the ports' bells. DIR is
 **   options.dir, or $WEIR_DIR, or /dev/shm/weir-UID.
 **
+** ORDER
+**   Who waits for the same limiter and key is not only granted in order, but
+**   begins in order, in whatever process: weir_next withholds a waiter until
+**   the hosts of those who were granted before have called weir_next again.
+**   Whoever it is the turn of is rung for, and weir_deadline says when it is
+**   withheld no longer: a host that lags has others wait for a quarter of what
+**   permits of the limiter are usually held at most, and for 5 ms. With more
+**   than 64 ports in a space nobody is withheld.
+**
 ** PROCESSES AND THREADS
 **   Threads may share a space, each with a port of its own. fork() takes no
 **   port along: what the child does with its parent's ports is WEIR_E_FORKED;

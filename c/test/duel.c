@@ -90,6 +90,7 @@ static void begin(duel *d, choices *from) {
   ref_init(&d->model);
   d->model.spoilt = was_spoilt;
   d->model.data = d;
+  d->model.orderly = commons_shared();
   d->from = from;
   d->memory = (ledger){ 0 };
   d->now = starts[choose(from, 10) * choose(from, 10) / 18];

@@ -162,14 +162,15 @@ void duel_look(duel *d) {
 ** taken yet. */
 void duel_glance(duel *d) {
   for (int port = 0; port < REF_PORTS; port++) {
-    bool pending;
+    bool decided;
     uint64_t engine, model;
     if (!d->ports[port]) continue;
-    pending = ref_first_ready(&d->model, port) != NULL;
-    duel_same(d, "pending", weir_pending(d->ports[port]), pending);
+    decided = ref_first_decided(&d->model, port) != NULL;
+    duel_same(d, "pending", weir_pending(d->ports[port]),
+              ref_first_ready(&d->model, port) != NULL);
     engine = weir_deadline(d->ports[port]);
     model = ref_deadline(&d->model, port);
-    if (!pending || engine > model) duel_same(d, "deadline", engine, model);
+    if (!decided || engine > model) duel_same(d, "deadline", engine, model);
   }
   if (d->model.broken) duel_same(d, d->model.broken, 0, 1);
 }

@@ -261,12 +261,10 @@ static void op_set_cookie(duel *d) {
 
 static void op_next(duel *d) {
   int port = duel_pick_port(d);
-  ref_ticket *first = ref_first_ready(&d->model, port);
   weir_event engine, model;
   bool answer = weir_next(d->ports[port], &engine);
-  duel_answers(d, answer, first != NULL);
+  duel_answers(d, answer, ref_next(&d->model, port, &model));
   if (!answer || d->broken) return;
-  ref_take(&d->model, first, &model);
   duel_same_events(d, &engine, &model);
 }
 

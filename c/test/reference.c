@@ -58,7 +58,8 @@ void ref_init(reference *model) {
   model->arrivals = model->decisions = 0;
   model->heard = model->ahead = 0;
   model->now = model->t = model->label = 0;
-  model->no_memory = false;
+  for (int i = 0; i < REF_PORTS; i++) model->turns[i] = 0;
+  model->no_memory = model->orderly = false;
   model->broken = NULL;
 }
 

@@ -132,6 +132,8 @@ typedef struct ref_limiter {
   uint64_t admitted;
   uint64_t dropped;
   uint64_t unused;
+  uint64_t
+      held_ns; /* what a permit that others wait for is held, in the mean */
   uint64_t refused[WEIR_VERDICTS];
   uint64_t would[WEIR_VERDICTS];
   uint64_t waits[REF_WAITS]; /* ns, of the admitted */
@@ -147,8 +149,12 @@ typedef struct reference {
   uint64_t decisions;
   uint64_t heard; /* ns: the latest time told since the clock was set */
   uint64_t ahead; /* ns: by how much the space's clock is ahead since then */
-  uint64_t now;   /* ns: of this call */
-  uint64_t t;     /* ns: the same, of the space's clock */
+  weir_ticket turns[REF_PORTS]; /* what each port's host took last, if it has
+                                   not come back since; 0: it has */
+  bool
+      orderly; /* the space is shared: whoever was decided first begins first */
+  uint64_t now; /* ns: of this call */
+  uint64_t t;   /* ns: the same, of the space's clock */
 
   /* To be set before a call: */
   uint64_t label; /* the handle of what it makes, in the engine */
@@ -214,8 +220,15 @@ int ref_wake(reference *model, int port, weir_ticket handle);
 int ref_set_cookie(reference *model, int port, weir_ticket handle,
                    uint64_t cookie);
 
-/* The port's decided ticket that weir_next should give; NULL: none. */
+/* The port's ticket that was decided first, and the same where weir_next should
+** give it; NULL: none. */
+ref_ticket *ref_first_decided(reference *model, int port);
 ref_ticket *ref_first_ready(reference *model, int port);
+
+/* Until when it is withheld, as far as the model's clock knows; 0: it is not. */
+uint64_t ref_withheld_until(reference *model, int port);
+
+bool ref_next(reference *model, int port, weir_event *out);
 
 /* Frees the ticket or makes it held, as taking its event does. */
 void ref_take(reference *model, ref_ticket *ticket, weir_event *out);

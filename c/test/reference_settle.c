@@ -255,10 +255,10 @@ static ref_ticket *first_due(reference *model, int port, uint64_t *time,
 }
 
 uint64_t ref_deadline(reference *model, int port) {
-  uint64_t time;
+  uint64_t time, until = ref_withheld_until(model, port);
   bool told;
   first_due(model, port, &time, &told);
-  return time;
+  return until && until < time ? until : time;
 }
 
 static void expire(reference *model, ref_ticket *ticket, bool told) {

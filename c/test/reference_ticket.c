@@ -3,7 +3,7 @@
 
 /* --- events -------------------------------------------------------------- */
 
-ref_ticket *ref_first_ready(reference *model, int port) {
+ref_ticket *ref_first_decided(reference *model, int port) {
   ref_ticket *first = NULL;
   for (int i = 0; i < model->high; i++) {
     ref_ticket *ticket = &model->tickets[i];
@@ -11,6 +11,51 @@ ref_ticket *ref_first_ready(reference *model, int port) {
     if (!first || ticket->decision < first->decision) first = ticket;
   }
   return first;
+}
+
+/* Whose the first permits or tokens are that a ticket asks for. */
+static ref_instance *asks_first(reference *model, const ref_ticket *ticket) {
+  return ticket->count ? ref_instance_at(model, &ticket->parts[0]) : NULL;
+}
+
+/* A ticket that a port has to begin with before another one; NULL: none. */
+static ref_ticket *before_it(reference *model, int port,
+                             const ref_ticket *ticket) {
+  ref_ticket *found[] = { ref_ticket_of(model, model->turns[port]),
+                          ref_first_decided(model, port) };
+  for (int i = 0; i < 2; i++)
+    if (found[i] && asks_first(model, found[i]) == asks_first(model, ticket) &&
+        found[i]->decision < ticket->decision)
+      return found[i];
+  return NULL;
+}
+
+static uint64_t patience(reference *model, const ref_ticket *ticket) {
+  uint64_t held = model->limiters[ticket->parts[0].limiter].held_ns;
+  return held / 4 < 5000000 ? held / 4 : 5000000;
+}
+
+uint64_t ref_withheld_until(reference *model, int port) {
+  const ref_ticket *ticket = ref_first_decided(model, port);
+  uint64_t until = 0;
+  if (!model->orderly || !ticket || !ticket->count ||
+      ticket->verdict != WEIR_ADMITTED)
+    return 0;
+  for (int i = 0; i < REF_PORTS; i++) {
+    const ref_ticket *before = i == port ? NULL : before_it(model, i, ticket);
+    uint64_t wait = patience(model, ticket);
+    if (!before || before->decided > model->heard) continue;
+    if (before->decided > WEIR_NEVER - 1 - wait)
+      until = WEIR_NEVER - 1;
+    else if (before->decided + wait > until)
+      until = before->decided + wait;
+  }
+  return until > model->heard ? until : 0;
+}
+
+ref_ticket *ref_first_ready(reference *model, int port) {
+  return ref_withheld_until(model, port) ? NULL
+                                         : ref_first_decided(model, port);
 }
 
 static uint64_t waited(const ref_ticket *ticket) {
@@ -33,6 +78,16 @@ void ref_take(reference *model, ref_ticket *ticket, weir_event *out) {
     ticket->state = WEIR_HELD;
   else
     ref_free(model, ticket, true);
+}
+
+bool ref_next(reference *model, int port, weir_event *out) {
+  ref_ticket *first = ref_first_ready(model, port);
+  model->turns[port] = 0;
+  if (!first) return false;
+  if (model->orderly && first->verdict == WEIR_ADMITTED)
+    model->turns[port] = first->handle;
+  ref_take(model, first, out);
+  return true;
 }
 
 int ref_claim(reference *model, int port, weir_ticket handle, weir_event *out) {
@@ -64,6 +119,15 @@ int ref_set_cookie(reference *model, int port, weir_ticket handle,
 
 /* --- the end ------------------------------------------------------------- */
 
+static void note_hold(reference *model, const ref_ticket *ticket,
+                      const ref_part *part) {
+  uint64_t *held = &model->limiters[part->limiter].held_ns;
+  uint64_t took =
+      model->now > ticket->decided ? model->now - ticket->decided : 0;
+  if (model->orderly && ref_instance_at(model, part)->queue)
+    *held = *held - *held / 8 + took / 8;
+}
+
 /* Gives everything back; nobody is told. */
 static void give_back(reference *model, ref_ticket *ticket,
                       weir_outcome outcome) {
@@ -71,6 +135,7 @@ static void give_back(reference *model, ref_ticket *ticket,
     const ref_part *part = &ticket->parts[i];
     model->limiters[part->limiter].dropped += outcome == WEIR_DROPPED;
     model->limiters[part->limiter].unused += outcome == WEIR_UNUSED;
+    note_hold(model, ticket, part);
     if (outcome == WEIR_UNUSED)
       ref_refund(model, ticket, part);
     else
@@ -138,6 +203,7 @@ void ref_detach(reference *model, int port, uint64_t now) {
   int last = model->ticket_numbers.used;
   ref_ticket *ticket;
   ref_tick(model, now);
+  model->turns[port] = 0;
   for (int i = last; i > 0; i--) {
     ticket = numbered(model, port, i);
     if (!ticket || ticket->state == WEIR_HELD) continue;

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <weir_shared.h>
 
 #include "check.h"
 #include "crew.h"
@@ -193,6 +194,72 @@ TEST(threads_ring_together) {
     close(fd);
   }
   desk_close(&d);
+  crew_clear(dir);
+}
+
+/* --- turns ---------------------------------------------------------------- */
+
+typedef struct two {
+  weir_space *space;
+  weir_port *ports[2]; /* each has one that was granted and not taken */
+  uint64_t now;        /* ns */
+} two;
+
+static void ask(const two *t, int port, weir_limiter limiter, int verdict,
+                weir_ticket *out) {
+  const weir_request one = { 0 };
+  CHECK_EQ(weir_acquire(t->ports[port], limiter, &one, t->now, out), verdict);
+}
+
+static bool two_open(two *t, const char *dir) {
+  weir_shared_options options = { .dir = dir, .patrol_ns = WEIR_NEVER };
+  weir_config config = WEIR_CONFIG_INIT;
+  char why[WEIR_WHY_MAX];
+  weir_limiter limiter;
+  weir_ticket held[2], waits;
+  t->space = weir_shared_open("s", &options, why);
+  if (!CHECK(t->space)) return false;
+  for (int i = 0; i < 2; i++) t->ports[i] = weir_port_attach(t->space);
+  t->now = 1000;
+  config.concurrent = 2;
+  weir_limiter_open(t->space, "l", &config, t->now, &limiter);
+  for (int i = 0; i < 2; i++) ask(t, 0, limiter, WEIR_ADMITTED, &held[i]);
+  for (int i = 0; i < 2; i++) ask(t, i, limiter, WEIR_WAITING, &waits);
+  t->now += 10000000;
+  for (int i = 0; i < 2; i++)
+    weir_release(t->ports[0], held[i], WEIR_DONE, t->now);
+  return true;
+}
+
+static bool rings(const two *t, int port) {
+  bool rung = is_rung(weir_fd(t->ports[port]));
+  weir_advance(t->ports[port], t->now);
+  return rung;
+}
+
+static void two_close(two *t) {
+  for (int i = 0; i < 2; i++) weir_port_detach(t->ports[i], t->now);
+  weir_space_free(t->space);
+}
+
+/* The first of the two has waited in port 0, whose host lets the second wait:
+** its bell rings when it was granted, and again when it may begin. */
+TEST(whoever_may_begin_hears_the_bell) {
+  char dir[CREW_PATH];
+  weir_event event;
+  two t;
+  crew_dir(dir);
+  if (!two_open(&t, dir)) return;
+  CHECK(rings(&t, 1));
+  CHECK(!weir_next(t.ports[1], &event));
+  CHECK(weir_next(t.ports[0], &event));
+  CHECK(!rings(&t, 1));
+  CHECK(!weir_next(t.ports[1], &event));
+  CHECK(!weir_next(t.ports[0], &event)); /* it has begun */
+  CHECK(rings(&t, 1));
+  CHECK(weir_next(t.ports[1], &event));
+  CHECK(!rings(&t, 0)); /* nobody is left there */
+  two_close(&t);
   crew_clear(dir);
 }
 
