@@ -86,6 +86,7 @@ build = {
         "c/core/tuner.c",
         "c/core/turn.c",
         "c/core/walk.c",
+        "c/core/wheel.c",
         "c/event/lookup.c",
         "c/event/loop.c",
         "c/event/watch.c",

@@ -197,7 +197,7 @@ int weir_do_acquire(weir_port *port, weir_limiter handle,
   *out = 0;
   error = weir_ask_init(space, handle, request, now, &ask);
   if (error) return error;
-  if (!ask.instance) weir_keys_tidy(space, ask.limiter, t);
+  if (request->key) weir_keys_tidy(space, ask.limiter, t);
   verdict = weir_ask_judge(space, &ask, now, t);
   if (limiter->config.dry_run) weir_count_would(space, ask.limiter, verdict);
   verdict = weir_relent(limiter, verdict, &free);

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-enum { LOOKED_AT = 2 }; /* keys that a new one looks whether they are idle */
+enum {
+  LOOKED_AT = 2, /* keys that each request looks whether they are idle */
+  LOOKS = 1024   /* at most, where there is no room: nobody waits for more */
+};
 
 uint32_t weir_keys_find(const weir_space *space, uint32_t limiter,
                         const weir_hash *hash) {
@@ -75,7 +78,7 @@ void weir_keys_free(weir_space *space, uint32_t index) {
   const weir_instance_record *instance = weir_instance_at(space, index);
   weir_limiter_record *limiter =
       weir_limiter_edit(space, instance->entry.owner);
-  weir_heap_remove(&limiter->idle, &space->instances, index);
+  weir_wheel_remove(space, &limiter->idle, index);
   weir_index_remove(&space->keys, &space->instances, index);
   if (instance->control) weir_slab_give(&space->controls, instance->control);
   weir_slab_give(&space->instances, index);
@@ -99,53 +102,72 @@ static bool is_idle(const weir_space *space, uint32_t index, uint64_t t) {
          idle_at(space, index, t) <= t;
 }
 
-/* The heap of a limiter; what the heap functions change they note. */
-static weir_heap *idle_of(const weir_space *space, uint32_t limiter) {
+/* The wheel of a limiter; what its functions change they note. */
+static weir_wheel *wheel_of(const weir_space *space, uint32_t limiter) {
   return &weir_limiter_fresh(space, limiter)->idle;
 }
 
-/* Whether the first key of a heap can be idle by its time. */
-static bool is_due(const weir_space *space, const weir_heap *heap, uint64_t t) {
-  return heap->count && weir_heap_time(heap, &space->heaps) <= t;
+/* Gives a key that is in the wheel its place. One that has tickets comes again
+** when they have left. */
+static void put_right(const weir_space *space, weir_wheel *wheel,
+                      uint32_t index, uint64_t t) {
+  uint64_t idle = idle_at(space, index, t);
+  weir_wheel_remove(space, wheel, index);
+  if (weir_instance_at(space, index)->entry.tickets) return;
+  if (idle > t)
+    weir_wheel_add(space, wheel, index, idle);
+  else
+    weir_wheel_add_idle(space, wheel, index);
 }
 
-/* Gives the first key of a heap, which is not idle, its place: it was used
-** since it came, so this happens no more often than that. */
-static void put_right(weir_space *space, weir_heap *heap, uint64_t t) {
-  uint32_t index = weir_heap_first(heap, &space->heaps);
-  if (weir_instance_at(space, index)->entry.tickets)
-    weir_heap_remove(heap, &space->instances, index);
-  else
-    weir_heap_move(heap, &space->instances, index, idle_at(space, index, t));
+/* Nothing is ever due where there is no rate. */
+static void turn(const weir_space *space, uint32_t limiter, uint64_t t) {
+  if (weir_meter_on(&weir_limiter_at(space, limiter)->meter))
+    weir_wheel_turn(space, wheel_of(space, limiter), t);
 }
 
 void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t) {
-  weir_heap *heap = idle_of(space, limiter);
-  uint32_t left = space->instances.array.limit;
+  weir_wheel *wheel = wheel_of(space, limiter);
   t = latest(space, t);
-  while (is_due(space, heap, t) &&
-         !is_idle(space, weir_heap_first(heap, &space->heaps), t)) {
-    weir_along(&space->instances, &left);
-    put_right(space, heap, t);
+  turn(space, limiter, t);
+  for (int i = 0; i < LOOKED_AT && wheel->due; i++) {
+    put_right(space, wheel, wheel->due, t);
     weir_step(space);
   }
 }
 
-/* Looks at so many, and at no more once it is enough that `wanted` are gone.
-** There are no more than records: garbage could go on for ever. */
-static void reap(weir_space *space, uint32_t limiter, uint32_t most,
-                 uint32_t wanted, uint64_t t) {
-  weir_heap *heap = idle_of(space, limiter);
-  while (most-- && wanted && is_due(space, heap, t)) {
-    uint32_t first = weir_heap_first(heap, &space->heaps);
-    if (is_idle(space, first, t)) {
-      weir_keys_free(space, first);
-      wanted--;
-      weir_step(space);
-    } else {
-      put_right(space, heap, t);
-    }
+/* Looks at the first of those that have passed: if it is idle it gives its
+** place away. */
+static void reap_one(weir_space *space, weir_wheel *wheel, uint64_t t) {
+  uint32_t first = wheel->idle ? wheel->idle : wheel->due;
+  if (is_idle(space, first, t))
+    weir_keys_free(space, first);
+  else
+    put_right(space, wheel, first, t);
+  weir_step(space);
+}
+
+/* The next one that may be idle, after `key` in the nth of the lists; 0: there
+** is none. */
+static uint32_t go_on(const weir_space *space, const weir_wheel *wheel,
+                      uint32_t *n, uint32_t key, uint64_t t) {
+  uint32_t first = 0;
+  if (key && weir_wheel_list(wheel, *n, t, &first)) {
+    uint32_t next = weir_instance_at(space, key)->spoke.next;
+    if (next != first) return next;
+    ++*n;
   }
+  for (first = 0; weir_wheel_list(wheel, *n, t, &first) && !first;) ++*n;
+  return first;
+}
+
+/* An idle one; 0: there is none among those looked at. */
+static uint32_t find_idle(const weir_space *space, const weir_wheel *wheel,
+                          uint64_t t) {
+  uint32_t n = 0, key = go_on(space, wheel, &n, 0, t), left = LOOKS;
+  while (key && left-- && !is_idle(space, key, t))
+    key = go_on(space, wheel, &n, key, t);
+  return key && is_idle(space, key, t) ? key : 0;
 }
 
 static uint32_t bound_of(const weir_limiter_record *limiter) {
@@ -159,34 +181,43 @@ bool weir_keys_idle(const weir_space *space, uint32_t index, uint64_t t) {
 bool weir_keys_room(const weir_space *space, uint32_t index, uint32_t wanted,
                     uint64_t t) {
   const weir_limiter_record *limiter = weir_limiter_at(space, index);
-  const weir_heap *heap = &limiter->idle;
   uint64_t bound = bound_of(limiter), keys = (uint64_t)limiter->keys + wanted;
+  uint32_t n = 0, key = 0, left = LOOKS;
+  if (keys <= bound) return true;
   t = latest(space, t);
-  if (!is_due(space, heap, t)) return keys <= bound;
-  for (uint32_t i = 0; i < heap->count && keys > bound; i++)
-    keys -= is_idle(space, weir_heap_at(heap, &space->heaps, i), t);
+  while (keys > bound && left-- &&
+         (key = go_on(space, &limiter->idle, &n, key, t)) != 0)
+    keys -= is_idle(space, key, t);
   return keys <= bound;
 }
 
-/* Room for one more in all that a key is in. */
-static bool reserve(weir_space *space, weir_limiter_record *limiter) {
-  return weir_slab_reserve(&space->instances) &&
-         weir_index_reserve(&space->keys) &&
-         weir_heap_reserve(&limiter->idle, &space->heaps, limiter->keys + 1);
+/* Has idle ones give their places away: a few, to become fewer in time, and as
+** many as there are too many. */
+static void make_room(weir_space *space, uint32_t index, uint64_t t) {
+  const weir_limiter_record *limiter = weir_limiter_at(space, index);
+  weir_wheel *wheel = wheel_of(space, index);
+  uint32_t bound = bound_of(limiter), found;
+  for (uint32_t i = 0; i < LOOKS && (wheel->idle || wheel->due); i++) {
+    if (i >= LOOKED_AT && limiter->keys < bound) return;
+    reap_one(space, wheel, t);
+  }
+  while (limiter->keys >= bound && (found = find_idle(space, wheel, t)) != 0) {
+    weir_keys_free(space, found);
+    weir_step(space);
+  }
 }
 
 uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
                         const weir_hash *hash, const void *key, uint32_t size,
                         uint64_t t) {
-  weir_limiter_record *limiter = weir_limiter_fresh(space, limiter_index);
+  const weir_limiter_record *limiter = weir_limiter_at(space, limiter_index);
   weir_instance_record *instance;
   uint32_t index;
-  t = latest(space, t);
-  reap(space, limiter_index, LOOKED_AT, LOOKED_AT, t);
-  if (limiter->keys >= bound_of(limiter))
-    reap(space, limiter_index, space->instances.array.limit,
-         limiter->keys - bound_of(limiter) + 1, t);
-  if (limiter->keys >= bound_of(limiter) || !reserve(space, limiter)) return 0;
+  make_room(space, limiter_index, latest(space, t));
+  if (limiter->keys >= bound_of(limiter) ||
+      !weir_slab_reserve(&space->instances) ||
+      !weir_index_reserve(&space->keys))
+    return 0;
   index = take_instance(space, limiter_index);
   instance = weir_instance_fresh(space, index);
   instance->entry.hash = *hash;
@@ -198,35 +229,39 @@ uint32_t weir_keys_make(weir_space *space, uint32_t limiter_index,
 
 /* --- leaving -------------------------------------------------------------- */
 
+/* One whose time was thought to come stays where it is, for it comes no earlier
+** now; one whose time has come already is put right. */
 void weir_keys_leave(weir_space *space, uint32_t index) {
   const weir_instance_record *instance = weir_instance_at(space, index);
+  weir_wheel *wheel = wheel_of(space, instance->entry.owner);
   uint64_t t = weir_clock_at(&space->root->clock, space->root->clock.last);
-  if (instance->idle) return;
-  weir_heap_add(idle_of(space, instance->entry.owner), &space->instances, index,
-                idle_at(space, index, t), 0);
+  if (instance->spoke.next &&
+      (!weir_wheel_passed(wheel, &instance->spoke) || is_idle(space, index, t)))
+    return;
+  put_right(space, wheel, index, t);
 }
 
 void weir_keys_free_all(weir_space *space, uint32_t index) {
-  const weir_heap *idle = idle_of(space, index);
-  uint32_t left = space->instances.array.limit;
-  while (idle->count) {
+  const weir_wheel *wheel = wheel_of(space, index);
+  uint32_t left = space->instances.array.limit, n = 0, key;
+  while ((key = go_on(space, wheel, &n, 0, WEIR_NEVER)) != 0) {
     weir_along(&space->instances, &left);
-    weir_keys_free(space, weir_heap_at(idle, &space->heaps, idle->count - 1));
+    weir_keys_free(space, key);
     weir_step(space);
   }
 }
 
 void weir_keys_reorder(weir_space *space, uint32_t index, uint64_t t) {
-  weir_heap *heap = idle_of(space, index);
-  for (uint32_t i = 0; i < space->instances.head->used; i++) {
+  const weir_meter *meter = &weir_limiter_at(space, index)->meter;
+  weir_wheel *wheel = wheel_of(space, index);
+  weir_wheel_fit(space, wheel,
+                 weir_meter_on(meter) ? weir_meter_span(meter) : 0, t);
+  for (uint32_t i = 1; i < space->instances.head->used; i++) {
     const weir_instance_record *instance = weir_instance_at(space, i);
-    if (!i || !weir_slab_live(&space->instances, i) || !instance->idle ||
+    if (!weir_slab_live(&space->instances, i) || !instance->spoke.next ||
         instance->entry.owner != index)
       continue;
-    if (instance->entry.tickets) /* it comes again, and may be idle earlier */
-      weir_heap_remove(heap, &space->instances, i);
-    else
-      weir_heap_move(heap, &space->instances, i, idle_at(space, i, t));
+    put_right(space, wheel, i, t);
     weir_step(space);
   }
 }

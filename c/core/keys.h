@@ -3,10 +3,15 @@
 **
 ** A key comes with its first request. One that is idle, which is to say that
 ** nobody holds or waits and its rate has recovered, is as good as one that
-** never was, and its place is used again: each limiter has a heap of its keys
+** never was, and its place is used again: each limiter has a wheel of its keys
 ** without tickets, by the time when their rate will have recovered. A key is
 ** put there when its last ticket leaves, and looked at again when that time has
 ** come; meanwhile nothing of it is touched, however often it is used.
+**
+** Each request looks at two of those whose time has come, more than one request
+** can add to them. One that finds no room looks at a thousand and no more: so
+** nobody waits for what others have left, even where a million keys become due
+** at once.
 */
 #ifndef WEIR_CORE_KEYS_H
 #define WEIR_CORE_KEYS_H
@@ -17,8 +22,7 @@
 uint32_t weir_keys_find(const weir_space *space, uint32_t limiter,
                         const weir_hash *hash);
 
-/* Takes a look at the keys that may be idle by now, so that the next calls need
-** not look at more than one that is not. */
+/* Takes a look at a few of the keys that may be idle by now. */
 void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t);
 
 /* Whether there is room for so many that are new or idle, memory not
@@ -47,7 +51,7 @@ void weir_keys_leave(weir_space *space, uint32_t instance);
 /* Frees all keys of a limiter; they have no tickets. */
 void weir_keys_free_all(weir_space *space, uint32_t limiter);
 
-/* Rates have changed: keys may be idle earlier than it was thought. */
+/* The rate has changed: keys may be idle earlier than it was thought. */
 void weir_keys_reorder(weir_space *space, uint32_t limiter, uint64_t t);
 
 #endif

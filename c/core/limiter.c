@@ -260,7 +260,6 @@ void weir_limiter_collect(weir_space *space, uint32_t index) {
   if (limiter->refs || limiter->tickets) return;
   if (space->memory.commons && *limiter->name && !limiter->closed) return;
   weir_keys_free_all(space, index);
-  weir_heap_fini(&limiter->idle, &space->heaps);
   if (instance->control) weir_slab_give(&space->controls, instance->control);
   weir_slab_give(&space->instances, limiter->instance);
   weir_slab_give(&space->limiters, index);

@@ -337,6 +337,11 @@ uint64_t weir_meter_idle(const weir_meter *meter, const weir_rate_state *state,
   return weir_meter_ready(meter, state, capacity(meter), t);
 }
 
+uint64_t weir_meter_span(const weir_meter *meter) {
+  return meter->rate.window == WEIR_GCRA ? plus(meter->room.ns, 1)
+                                         : times(meter->rate.per_ns, 2);
+}
+
 /* --- a new rate ----------------------------------------------------------- */
 
 /* How many tokens are missing at `t`, rounded up. */

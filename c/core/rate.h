@@ -81,6 +81,10 @@ uint32_t weir_meter_left(const weir_meter *meter, const weir_rate_state *state,
 uint64_t weir_meter_idle(const weir_meter *meter, const weir_rate_state *state,
                          uint64_t t);
 
+/* How long a state that is not touched takes at most to be as good as zero,
+** ns; of a meter that is on. */
+uint64_t weir_meter_span(const weir_meter *meter);
+
 /* Makes a state of `from` one of `to`: what was taken stays taken, as far as
 ** both can express it: as many tokens are missing as were, or all of them if
 ** `to` has less. A bucket keeps fractions of one, rounded up; a period that is

@@ -21,6 +21,7 @@
 #include "rate.h"
 #include "slab.h"
 #include "tuner.h"
+#include "wheel.h"
 
 typedef struct weir_list { /* of tickets, through record.next and prev */
   uint32_t first;          /* ticket index; 0: empty */
@@ -66,15 +67,14 @@ typedef struct weir_instance_record {
   uint32_t queue;       /* index; 0: nobody waits */
   uint32_t holders;     /* the first ticket that is HELD; 0: none */
   uint32_t control;     /* index; 0: none */
-  uint32_t idle;        /* place in the limiter's idle heap, from 1; 0: none */
   uint32_t admitted;    /* decisions; stops at the most */
   uint32_t refused;     /* decisions; stops at the most */
+  weir_spoke spoke;     /* of a key: its place in the limiter's wheel */
   char label[WEIR_LABEL_MAX + 1]; /* see weir_key_info */
 } weir_instance_record;
 
-/* With its entry in the idle heap and its part of a bucket in the index a key
-** is */
-_Static_assert(sizeof(weir_instance_record) + sizeof(weir_heap_entry) +
+/* With its part of a bucket in the index a key is */
+_Static_assert(sizeof(weir_instance_record) +
                        sizeof(weir_bucket) / WEIR_INDEX_LOAD <=
                    128,
                "at most 128 bytes");
@@ -147,7 +147,7 @@ typedef struct weir_limiter_record {
   weir_meter former;               /* the meter before, while keys are being
                                       taken over to the new one */
   uint32_t moving;                 /* the next of them; 0: none */
-  weir_heap idle;                  /* keys without a ticket, by when their rate
+  weir_wheel idle;                 /* keys without a ticket, by when their rate
                                       will have recovered, or before that */
   char name[WEIR_NAME_MAX + 1];    /* "": nameless */
   uint64_t refused[WEIR_VERDICTS]; /* decisions, by verdict */

@@ -36,9 +36,8 @@ static void init_slabs(weir_space *space) {
 
 void weir_space_init(weir_space *space) {
   init_slabs(space);
-  space->tickets.heaps = space->instances.heaps = &space->heaps;
+  space->tickets.heaps = &space->heaps;
   space->tickets.place = offsetof(weir_ticket_record, heap);
-  space->instances.place = offsetof(weir_instance_record, idle);
 }
 
 weir_space *weir_space_new(const weir_allocator *allocator) {

@@ -126,13 +126,22 @@ static bool is_held(const weir_ticket_record *ticket, const weir_port *port) {
          !ticket->follower && !ticket->free && !ticket->group;
 }
 
+/* Whether a key stays where it is when it has no ticket any more. */
+static WEIR_INLINE bool stays(const weir_instance_record *instance,
+                              const weir_limiter_record *limiter) {
+  return instance->spoke.next &&
+         (!weir_meter_on(&limiter->meter) ||
+          !weir_wheel_passed(&limiter->idle, &instance->spoke));
+}
+
 /* Whether there is nothing to be done when it has left. */
 static WEIR_INLINE bool leaves_quietly(const hands *h) {
   const weir_instance_record *instance = h->at.instance;
   const weir_limiter_record *limiter = h->at.limiter;
-  bool stays = h->instance == limiter->instance || instance->idle ||
-               instance->entry.tickets > 1;
-  return stays && !instance->control && (limiter->tickets > 1 || limiter->refs);
+  bool quietly = instance->entry.tickets > 1 ||
+                 h->instance == limiter->instance || stays(instance, limiter);
+  return quietly && !instance->control &&
+         (limiter->tickets > 1 || limiter->refs);
 }
 
 static WEIR_INLINE bool find_held(const weir_port *port, weir_ticket handle,

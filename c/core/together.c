@@ -215,7 +215,7 @@ static int acquire_several(const weir_port *port, const weir_limiter *limiters,
   int error = gather(space, limiters, requests, count, now, &all);
   if (error) return error;
   for (uint32_t i = 0; i < count; i++)
-    if (!all.asks[i].instance) weir_keys_tidy(space, all.asks[i].limiter, t);
+    if (requests[i].key) weir_keys_tidy(space, all.asks[i].limiter, t);
   verdict = judge_all(space, &all, now, t);
   if (decider) *decider = limiters[all.blocker];
   count_would(space, &all, now, t);

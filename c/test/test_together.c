@@ -410,6 +410,8 @@ TEST(without_memory_keys_that_are_known_and_idle_stay_so) {
   weir_request requests[3] = { { KEY("k") }, { KEY("k") }, { KEY("k") } };
   weir_ticket ticket;
   city_open(&c, 3, permits(1));
+  ASK(at(&c, B), WEIR_ADMITTED, KEY("x")); /* that the first places are taken */
+  ASK(at(&c, B), WEIR_ADMITTED, KEY("y"));
   for (int i = B; i <= C; i++)
     RELEASE(at(&c, i), ASK(at(&c, i), WEIR_ADMITTED, KEY("k")));
   for (int i = A; i <= C; i++) before[i] = world_stats(at(&c, i));
