@@ -73,7 +73,7 @@ nginx.describe(_ENV, "arguments at random", function()
     local served = 0
     for _ = 1, ROUNDS * 4 do
       local options = {}
-      for i = 1, math.random(3) do options[i] = argument() end
+      for i = 1, math.random(0, 3) do options[i] = argument() end
       local text = "weir_space api 1m; weir_limit gate concurrent=2 "
         .. table.concat(options, " ") .. ";"
       local spec = { http = text, server =
