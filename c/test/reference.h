@@ -225,7 +225,7 @@ int ref_set_cookie(reference *model, int port, weir_ticket handle,
 ref_ticket *ref_first_decided(reference *model, int port);
 ref_ticket *ref_first_ready(reference *model, int port);
 
-/* Until when it is withheld, as far as the model's clock knows; 0: it is not. */
+/* Until when it is withheld, by the model's clock; 0: it is not. */
 uint64_t ref_withheld_until(reference *model, int port);
 
 bool ref_next(reference *model, int port, weir_event *out);
