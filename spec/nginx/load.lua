@@ -31,23 +31,26 @@ end
 
 -- == requests =================================================================
 
+local NEAR = 0.0001 -- seconds: workers may read what is sent at once either way
 local FAR = 0.002 -- seconds: further than what is on its way at once
 
-local results = {} -- { at, client, took, status or why, began }, seconds
+local results = {} -- { at, sent, client, took, status or why, began }, seconds
 
--- What came of it: a status, or the word of what went wrong; and the response.
+-- What came of it: a status, or the word of what went wrong; the response; and
+-- when the request was sent.
 local function try(sock, client, patience)
   sock:settimeout(patience, "t")
   local deadline = weir.now() + patience
   local ok, err = sock:connect("127.0.0.1", options.port)
   if not ok then return err end
   sock:setoption("tcp-nodelay", true)
+  local sent = weir.now()
   sock:send(http.message(("GET %s HTTP/1.1"):format(options.path), {
     Host = "load", Connection = "close", ["X-Client"] = client }))
   sock:settimeout(math.max(0, deadline - weir.now()), "t")
   local answer, why = http.read_response(sock, "GET")
   if not answer then return why end
-  return answer.status, answer
+  return answer.status, answer, sent
 end
 
 local function patience()
@@ -57,9 +60,9 @@ end
 
 local function request(at, client)
   local sock <close> = weir.tcp()
-  local status, answer = try(sock, client, patience())
+  local status, answer, sent = try(sock, client, patience())
   results[#results + 1] = {
-    at = at, client = client, status = status, took = weir.now() - at,
+    at = at, sent = sent, client = client, status = status, took = weir.now() - at,
     began = answer and tonumber(answer.fields["x-began"]),
   }
 end
@@ -89,14 +92,14 @@ local function quantile(sorted, q)
   return sorted[math.max(1, math.ceil(q * #sorted))] or 0
 end
 
--- Of those served in order, the share that came before the one that was served
--- before them, by more than `apart` seconds.
+-- Of those served in order, the share that was sent before the one that was
+-- served before them, by more than `apart` seconds.
 local function out_of_order(list, apart)
   table.sort(list, function(a, b) return a.began < b.began end)
   local pairs_of, wrong = 0, 0
   for i = 2, #list do
     pairs_of = pairs_of + 1
-    if list[i].at < list[i - 1].at - apart then wrong = wrong + 1 end
+    if list[i].sent < list[i - 1].sent - apart then wrong = wrong + 1 end
   end
   return pairs_of > 0 and wrong / pairs_of or 0
 end
@@ -142,7 +145,7 @@ local function summary(all, from, to)
     p50 = quantile(took, 0.5), p90 = quantile(took, 0.9),
     p99 = quantile(took, 0.99), max = quantile(took, 1),
     wait_p50 = wait(0.5), wait_max = wait(1),
-    out_of_order = out_of_order(served, 0),
+    out_of_order = out_of_order(served, NEAR),
     far_out_of_order = out_of_order(served, FAR),
   }
 end

@@ -342,11 +342,12 @@ per request; another such nginx beside it differs by %s
 us: what is less than that, is noise. HAProxy's is against HAProxy without
 maxconn, both before the same nginx. CPU is that of the workers. Out of order
 are those of neighbours in the order in which the backend began them that were
-sent in the other one: where all take the same time, eight permits come back
-within microseconds, and the workers they go to are at the backend in the order
-in which the system runs them. HAProxy has as many threads as nginx has workers;
-ngx.semaphore has a worker's share of the limit in each. Not measured:
-lua-resty-limit-traffic, of which Debian has no package.]])
+sent in the other one, 0.1 ms apart or more: where all take the same time, eight
+permits come back within microseconds, and without more ado the workers that
+they go to are at the backend in the order in which the system runs them.
+HAProxy has as many threads as nginx has workers; ngx.semaphore has a worker's
+share of the limit in each. Not measured: lua-resty-limit-traffic, of which
+Debian has no package.]])
     :format(ROUNDS, QUIET_ROUNDS, spread(results.base.quiet, "%.1f"),
             spread(results["none again"].added, "%.2f")))
   for _, column in ipairs(COLUMNS) do
