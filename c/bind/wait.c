@@ -127,12 +127,16 @@ void bind_wait_end(weir_lua *W, uint32_t index) {
   bind_run_queue_add(W, index);
 }
 
+/* Whoever has nothing else to do takes one at a time from others: they go on
+** when it comes back for the next. */
 static void collect(const bind_space *space) {
+  bool one = space->shared && !space->W->run_first;
   weir_event event;
   while (weir_next(space->port, &event)) {
     uint32_t index = (uint32_t)event.cookie;
     decide(space->W, index, &event);
     bind_run_queue_add(space->W, index);
+    if (one) return;
   }
 }
 

@@ -13,6 +13,7 @@
 enum {
   LONGEST_MS = 3600000, /* a timer looks again after an hour */
   LINES_PER_S = 10,     /* of refusals in the log, of one limiter */
+  STEPS = 64,           /* of a policy, before others have their turn */
   FDS_MAX = 64          /* bells of a policy */
 };
 
@@ -231,10 +232,16 @@ static void take_policy_turn(weir_ngx_main *conf) {
   }
 }
 
+/* A step ends with those who can begin. */
 static void on_policy_turn(ngx_event_t *event) {
   weir_ngx_main *conf = event->data;
-  uint64_t wake_at = weir_ngx_half()->step(conf->policy, weir_ngx_now());
-  take_policy_turn(conf);
+  uint64_t now, wake_at;
+  int left = STEPS;
+  do {
+    now = weir_ngx_now();
+    wake_at = weir_ngx_half()->step(conf->policy, now);
+    take_policy_turn(conf);
+  } while (wake_at <= now && --left);
   arm(&conf->policy_timer, &conf->policy_wake_at, wake_at,
       conf->policy_waits > 0);
 }

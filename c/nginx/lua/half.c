@@ -98,6 +98,13 @@ static uint64_t find_errors(weir_policy *policy, uint64_t now) {
   return policy->W->unclaimed ? policy->errors_at : WEIR_NEVER;
 }
 
+/* One that others have let go is to begin before the next one is asked for: see
+** bind_collect. */
+static bool is_enough(const weir_policy *policy, int resumed) {
+  return resumed >= RESUMES_PER_STEP ||
+         (policy->W->opened && !ngx_queue_empty(&policy->decided));
+}
+
 static uint64_t step(weir_policy *policy, uint64_t now) {
   weir_lua *W = policy->W;
   uint64_t due;
@@ -106,7 +113,7 @@ static uint64_t step(weir_policy *policy, uint64_t now) {
   bind_advance(W);
   bind_wait_end_troubled(W);
   W->stepping = true;
-  while (resumed < RESUMES_PER_STEP &&
+  while (!is_enough(policy, resumed) &&
          resume_next(policy, resumed % RESUMES_PER_LOOK == 0))
     resumed++;
   bind_run_queue_end_frame(W);
