@@ -218,30 +218,35 @@ static void start_limit(ngx_cycle_t *cycle, weir_ngx_main *conf,
 
 /* --- the policy ----------------------------------------------------------- */
 
-/* Takes the decided ones, and whoever that decides. */
-static void take_policy_turn(weir_ngx_main *conf) {
+/* Takes the decided ones, and whoever that decides; whether there were any. */
+static bool take_policy_turn(weir_ngx_main *conf) {
   const weir_policy_half *half = weir_ngx_half();
   ngx_http_request_t *r;
   weir_policy_step step;
+  bool taken = false;
   weir_ngx_watch_policy(conf);
   while (half->next(conf->policy, &r, &step)) {
     weir_ngx_pass *pass = weir_ngx_find_pass(r);
     conf->policy_waits--;
     pass->step = step;
+    taken = true;
     weir_ngx_wake(pass);
   }
+  return taken;
 }
 
-/* A step ends with those who can begin. */
+/* A step ends with those who can begin; the one after it tells others that they
+** have. */
 static void on_policy_turn(ngx_event_t *event) {
   weir_ngx_main *conf = event->data;
   uint64_t now, wake_at;
   int left = STEPS;
+  bool taken;
   do {
     now = weir_ngx_now();
     wake_at = weir_ngx_half()->step(conf->policy, now);
-    take_policy_turn(conf);
-  } while (wake_at <= now && --left);
+    taken = take_policy_turn(conf);
+  } while ((taken || wake_at <= now) && --left);
   arm(&conf->policy_timer, &conf->policy_wake_at, wake_at,
       conf->policy_waits > 0);
 }
