@@ -62,7 +62,8 @@ local function request(at, client)
   local sock <close> = weir.tcp()
   local status, answer, sent = try(sock, client, patience())
   results[#results + 1] = {
-    at = at, sent = sent, client = client, status = status, took = weir.now() - at,
+    at = at, sent = sent, client = client, status = status,
+    took = weir.now() - at,
     began = answer and tonumber(answer.fields["x-began"]),
   }
 end
