@@ -213,11 +213,6 @@ static void sift(weir_heap *heap, const weir_slab *slab, uint32_t at,
 
 /* --- entries -------------------------------------------------------------- */
 
-uint32_t weir_heap_at(const weir_heap *heap, const weir_heaps *heaps,
-                      uint32_t place) {
-  return entry_at(heap, heaps, place)->record;
-}
-
 uint32_t weir_heap_first(const weir_heap *heap, const weir_heaps *heaps) {
   return entry_at(heap, heaps, 0)->record;
 }

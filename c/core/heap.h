@@ -64,10 +64,6 @@ bool weir_heap_reserve(weir_heap *heap, weir_heaps *heaps, uint32_t count);
 uint32_t weir_heap_first(const weir_heap *heap, const weir_heaps *heaps);
 uint64_t weir_heap_time(const weir_heap *heap, const weir_heaps *heaps);
 
-/* The record at a place, from 0 to count - 1. */
-uint32_t weir_heap_at(const weir_heap *heap, const weir_heaps *heaps,
-                      uint32_t place);
-
 /* Adds a record that is in no heap; reserve made sure there is room. */
 void weir_heap_add(weir_heap *heap, const weir_slab *slab, uint32_t record,
                    uint64_t time, uint32_t order);

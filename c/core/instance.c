@@ -104,7 +104,8 @@ void weir_ticket_leave(weir_space *space, uint32_t index, bool served) {
 
 void weir_ticket_ready(const weir_space *space, uint32_t index) {
   uint32_t port = weir_ticket_at(space, index)->port;
-  weir_ticket_fresh(space, index)->arrival = weir_arrive(space);
+  weir_keep(&space->memory, &space->root->decisions, sizeof(uint32_t));
+  weir_ticket_fresh(space, index)->arrival = ++space->root->decisions;
   weir_list_append(&weir_port_edit(space, port)->ready, space, index);
   weir_ring(space, port);
 }

@@ -121,7 +121,7 @@ static void put_right(const weir_space *space, weir_wheel *wheel,
 }
 
 /* Nothing is ever due where there is no rate. */
-static void turn(const weir_space *space, uint32_t limiter, uint64_t t) {
+static void turn_wheel(const weir_space *space, uint32_t limiter, uint64_t t) {
   if (weir_meter_on(&weir_limiter_at(space, limiter)->meter))
     weir_wheel_turn(space, wheel_of(space, limiter), t);
 }
@@ -129,7 +129,7 @@ static void turn(const weir_space *space, uint32_t limiter, uint64_t t) {
 void weir_keys_tidy(weir_space *space, uint32_t limiter, uint64_t t) {
   weir_wheel *wheel = wheel_of(space, limiter);
   t = latest(space, t);
-  turn(space, limiter, t);
+  turn_wheel(space, limiter, t);
   for (int i = 0; i < LOOKED_AT && wheel->due; i++) {
     put_right(space, wheel, wheel->due, t);
     weir_step(space);

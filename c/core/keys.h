@@ -11,7 +11,7 @@
 ** Each request looks at two of those whose time has come, more than one request
 ** can add to them. One that finds no room looks at a thousand and no more: so
 ** nobody waits for what others have left, even where a million keys become due
-** at once.
+** at once; but then it may be refused although one of the others is idle.
 */
 #ifndef WEIR_CORE_KEYS_H
 #define WEIR_CORE_KEYS_H

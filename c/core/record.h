@@ -42,8 +42,8 @@ typedef struct weir_ticket_record {
   uint64_t since;       /* ns: arrival, then decision */
   uint64_t time;        /* ns: the deadline while QUEUED (aside: no time, but
                             what its flow hashes to), then how long it waited */
-  uint32_t arrival;     /* number, over all waiters, and from READY on one over
-                            all decisions; compared by difference */
+  uint32_t arrival;     /* number, over all waiters, and from READY on that
+                            of its decision; compared by difference */
   uint32_t lane;        /* QUEUED: the lane it is in; 0: in none. READY: the
                             one of its group that was decided about */
   uint32_t group;       /* the next that asks together with it, in a ring; 0:
@@ -160,7 +160,7 @@ typedef struct weir_port_record {
   weir_record record;
   weir_list ready;     /* decided tickets, in order of decision */
   uint32_t waiting;    /* tickets that wait for a limiter */
-  uint32_t turn_of;    /* the instance of this one: */
+  uint32_t turn_of;    /* the instance of `turn` */
   uint64_t turn;       /* handle of the ticket that was taken last, with which
                           the host may not have begun yet; 0: it has */
   uint32_t seat;       /* of its process; 0: the space is not shared */
@@ -178,7 +178,8 @@ typedef struct weir_root {
   uint32_t growths;   /* how often an array has grown */
   uint32_t noted;     /* bytes of notes there are; see journal.h */
   uint32_t damaged;   /* garbage was met: nobody may use it any more */
-  uint32_t arrivals;  /* the newest arrival number */
+  uint32_t arrivals;  /* the newest waiter's arrival number */
+  uint32_t decisions; /* the newest decision's number */
   weir_slab_head tickets;
   weir_slab_head instances;
   weir_slab_head queues;
@@ -274,15 +275,9 @@ static inline void weir_along(const weir_slab *slab, uint32_t *left) {
   if (!(*left)--) weir_lost(slab->array.memory->commons);
 }
 
-/* Whether an arrival number is before another one. */
+/* Whether an arrival or a decision was before another one, by number. */
 static inline bool weir_came_before(uint32_t a, uint32_t b) {
   return (int32_t)(a - b) < 0;
-}
-
-/* The next arrival number. */
-static inline uint32_t weir_arrive(const weir_space *space) {
-  weir_keep(&space->memory, &space->root->arrivals, sizeof(uint32_t));
-  return ++space->root->arrivals;
 }
 
 /* Time spent from `then` to `now`; a clock that went back counts as none. */

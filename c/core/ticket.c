@@ -179,9 +179,11 @@ int weir_do_cancel(weir_port *port, weir_ticket handle, uint64_t now) {
 static int wait_for(const weir_port *port, uint32_t index, uint64_t deadline,
                     weir_ticket *out) {
   weir_ticket_record *ticket = weir_ticket_edit(port->space, index);
+  weir_keep(&port->space->memory, &port->space->root->arrivals,
+            sizeof(uint32_t));
   ticket->state = WEIR_QUEUED;
   ticket->time = deadline;
-  ticket->arrival = weir_arrive(port->space);
+  ticket->arrival = ++port->space->root->arrivals;
   if (deadline != WEIR_NEVER) weir_ticket_due(port, index, deadline);
   *out = weir_slab_handle(&port->space->tickets, index);
   return WEIR_WAITING;

@@ -9,7 +9,7 @@ enum {
 
 static bool is_orderly(const weir_space *space) {
   return WEIR_SELDOM(space->memory.commons) &&
-         space->ports.head->used <= ORDERLY_PORTS;
+         space->ports.head->used <= ORDERLY_PORTS + 1;
 }
 
 /* A ticket that a port has to begin with before another one; NULL: none. */

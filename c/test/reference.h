@@ -132,8 +132,7 @@ typedef struct ref_limiter {
   uint64_t admitted;
   uint64_t dropped;
   uint64_t unused;
-  uint64_t
-      held_ns; /* what a permit that others wait for is held, in the mean */
+  uint64_t held_ns; /* as weir_limiter_record's */
   uint64_t refused[WEIR_VERDICTS];
   uint64_t would[WEIR_VERDICTS];
   uint64_t waits[REF_WAITS]; /* ns, of the admitted */
@@ -151,8 +150,7 @@ typedef struct reference {
   uint64_t ahead; /* ns: by how much the space's clock is ahead since then */
   weir_ticket turns[REF_PORTS]; /* what each port's host took last, if it has
                                    not come back since; 0: it has */
-  bool
-      orderly; /* the space is shared: whoever was decided first begins first */
+  bool orderly; /* shared: whoever was decided first begins first */
   uint64_t now; /* ns: of this call */
   uint64_t t;   /* ns: the same, of the space's clock */
 

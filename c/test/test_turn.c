@@ -36,6 +36,12 @@ static void begin(scene *s) { begin_with(s, HELD); }
 
 static void end(scene *s) { world_close(&s->w); }
 
+/* The other port's host takes the first. */
+static void first_begins(scene *s) {
+  world_swap(&s->w);
+  NEXT(&s->w, s->first, WEIR_ADMITTED);
+}
+
 #define OF_SHARED_ONES                                                         \
   do {                                                                         \
     if (!commons_shared()) return;                                             \
@@ -74,8 +80,7 @@ TEST(whoever_gives_back_at_once_has_begun) {
   scene s;
   OF_SHARED_ONES;
   begin(&s);
-  world_swap(&s.w);
-  NEXT(&s.w, s.first, WEIR_ADMITTED);
+  first_begins(&s);
   RELEASE(&s.w, s.first);
   world_swap(&s.w);
   NEXT(&s.w, s.second, WEIR_ADMITTED);
@@ -165,8 +170,7 @@ TEST(a_port_that_left_is_not_waited_for) {
   scene s;
   OF_SHARED_ONES;
   begin(&s);
-  world_swap(&s.w);
-  NEXT(&s.w, s.first, WEIR_ADMITTED);
+  first_begins(&s);
   world_leave(&s.w);
   NEXT(&s.w, s.second, WEIR_ADMITTED);
   end(&s);
@@ -185,12 +189,15 @@ TEST(a_clock_that_was_set_back_withholds_nobody) {
 
 /* Each would be looked at every time. */
 TEST(with_very_many_ports_nobody_is_withheld) {
-  enum { MANY = 64 };
+  enum { MANY = 63 }; /* and the two that there are */
   weir_port *ports[MANY];
   scene s;
   OF_SHARED_ONES;
   begin(&s);
-  for (int i = 0; i < MANY; i++) ports[i] = weir_port_attach(s.w.space);
+  for (int i = 0; i < MANY; i++) {
+    QUIET(&s.w); /* 64 are not so many */
+    ports[i] = weir_port_attach(s.w.space);
+  }
   NEXT(&s.w, s.second, WEIR_ADMITTED);
   for (int i = 0; i < MANY; i++) weir_port_detach(ports[i], s.w.now);
   end(&s);
