@@ -325,6 +325,14 @@ typedef struct bind_refusal {
 /* Pushes nil and its error object; answers 2. */
 int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal);
 
+/* Whether the value at `index` is the refusal of a limiter; then the limiter is
+** pushed, whatever has become of it. */
+bool bind_push_refuser(lua_State *L, int index);
+
+/* What the code of the refusal at `index` says; WEIR_VERDICTS: nothing that
+** there is. */
+weir_verdict bind_refusal_verdict(lua_State *L, int index);
+
 /* --- options.c: the one parser of options --------------------------------- */
 
 typedef enum bind_kind {
@@ -445,6 +453,20 @@ bind_limiter *bind_limiter_new(lua_State *L, bind_space *space);
 
 /* Pushes a field of the limiter's table. */
 int bind_limiter_field(lua_State *L, int index, int field);
+
+/* --- look.c: what limiters say of themselves ------------------------------ */
+
+/* HTTP's fields of a limiter: see weir_text.h. "": there is nothing to say. */
+typedef struct bind_http {
+  char policy[512]; /* RateLimit-Policy */
+  char limit[512];  /* RateLimit */
+  char retry[32];   /* Retry-After */
+} bind_http;
+
+/* Fills them in for a request to the limiter at `index`, or answers what
+** stands against that: 0 or WEIR_E_.... */
+int bind_limiter_http(lua_State *L, int index, const weir_request *request,
+                      bind_http *out);
 
 /* --- config.c: the options of a limiter ----------------------------------- */
 

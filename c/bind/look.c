@@ -234,14 +234,48 @@ static int limiter_top(lua_State *L) {
 
 /* --- HTTP fields ---------------------------------------------------------- */
 
-enum { FIELD_MAX = 512 };
+/* One that was cut off must not be sent. */
+static void end_field(char *field, size_t written, size_t size) {
+  if (!written || written >= size) *field = '\0';
+}
 
-/* A field that was cut off must not be sent. */
-static void set_field(lua_State *L, const char *name, const char *value,
-                      size_t size) {
-  if (!size || size >= FIELD_MAX) return;
-  lua_pushlstring(L, value, size);
-  lua_setfield(L, -2, name);
+int bind_limiter_http(lua_State *L, int index, const weir_request *request,
+                      bind_http *out) {
+  const bind_limiter *self = bind_to_limiter(L, index);
+  const weir_space *space = self->space->space;
+  weir_config config;
+  weir_key_info info;
+  weir_quota quota;
+  const char *name;
+  int error = weir_limiter_config(space, self->handle, &config);
+  if (!error)
+    error = weir_key_inspect(space, self->handle, request->key,
+                             request->key_size, &info);
+  if (!error)
+    error = weir_limiter_quota(space, self->handle, request,
+                               bind_now(self->space->W, true), &quota);
+  if (error) return error;
+  bind_limiter_field(L, index, BIND_LIMITER_LABEL);
+  name = lua_tostring(L, -1);
+  end_field(out->policy,
+            weir_http_policy(name, &config, out->policy, sizeof out->policy),
+            sizeof out->policy);
+  end_field(out->limit,
+            weir_http_ratelimit(name, &config, &info, &quota, out->limit,
+                                sizeof out->limit),
+            sizeof out->limit);
+  *out->retry = '\0';
+  if (quota.retry_ns)
+    end_field(
+        out->retry,
+        weir_http_retry_after(quota.retry_ns, out->retry, sizeof out->retry),
+        sizeof out->retry);
+  lua_pop(L, 1);
+  return 0;
+}
+
+static void set_field(lua_State *L, const char *name, const char *value) {
+  if (*value) bind_set_string(L, name, value);
 }
 
 /***
@@ -259,34 +293,15 @@ static int limiter_headers(lua_State *L) {
   };
   static const char WHO[] = "limiter:headers";
   const bind_limiter *self = bind_check_limiter(L, WHO);
-  const bind_space *space = self->space;
   weir_request request = { .cost = 1 };
-  weir_config config;
-  weir_key_info info;
-  weir_quota quota;
-  char value[FIELD_MAX];
-  const char *name;
+  bind_http http;
   request.key = optional_key(L, self, 2, WHO, &request.key_size);
   if (!lua_isnoneornil(L, 3)) bind_read_option(L, 3, WHO, &cost, &request.cost);
-  bind_check(L, space, WHO,
-             weir_limiter_config(space->space, self->handle, &config));
-  bind_check(L, space, WHO,
-             weir_key_inspect(space->space, self->handle, request.key,
-                              request.key_size, &info));
-  bind_check(L, space, WHO,
-             weir_limiter_quota(space->space, self->handle, &request,
-                                bind_now(space->W, true), &quota));
-  bind_limiter_field(L, 1, BIND_LIMITER_LABEL);
-  name = lua_tostring(L, -1);
+  bind_check(L, self->space, WHO, bind_limiter_http(L, 1, &request, &http));
   lua_createtable(L, 0, 3);
-  set_field(L, "RateLimit-Policy", value,
-            weir_http_policy(name, &config, value, sizeof value));
-  set_field(
-      L, "RateLimit", value,
-      weir_http_ratelimit(name, &config, &info, &quota, value, sizeof value));
-  if (quota.retry_ns)
-    set_field(L, "Retry-After", value,
-              weir_http_retry_after(quota.retry_ns, value, sizeof value));
+  set_field(L, "RateLimit-Policy", http.policy);
+  set_field(L, "RateLimit", http.limit);
+  set_field(L, "Retry-After", http.retry);
   return 1;
 }
 

@@ -4,7 +4,7 @@
 ** { code =, waited =, limiter =, key =, retry_after =, cost =, limit =, rate =,
 **   queue = } of a limiter, { code =, waited =, what = } of another wait
 */
-#include <weir_text.h>
+#include <string.h>
 
 #include "bind.h"
 
@@ -13,7 +13,8 @@ Limit what runs at once.
 @module weir
 */
 
-static const char REFUSAL; /* registry key of the metatable */
+static const char REFUSAL; /* registry key of the metatable; in that of a
+                              limiter's, key of the limiter */
 
 /* Pushes nil and an object with what every refusal has. */
 static void push_object(lua_State *L, weir_verdict verdict,
@@ -50,8 +51,8 @@ static void set_config(lua_State *L, const weir_config *config) {
 
 static int refusal_headers(lua_State *L);
 
-/* Pushes the metatable of a limiter's refusals: as that of all others, but with
-** a `headers` method that knows the limiter. It is made with the first one. */
+/* Pushes the metatable of a limiter's refusals: as that of all others, but it
+** and a `headers` method know the limiter. It is made with the first one. */
 static void push_metatable(lua_State *L, int limiter) {
   if (bind_limiter_field(L, limiter, BIND_LIMITER_REFUSAL) == LUA_TTABLE)
     return;
@@ -70,6 +71,8 @@ static void push_metatable(lua_State *L, int limiter) {
   lua_pushcclosure(L, refusal_headers, 1);
   lua_setfield(L, -2, "headers");
   lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, limiter);
+  lua_rawsetp(L, -2, &REFUSAL);
   lua_getiuservalue(L, limiter, 1);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, BIND_LIMITER_REFUSAL);
@@ -131,6 +134,27 @@ int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal) {
   return 2;
 }
 
+bool bind_push_refuser(lua_State *L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
+  if (lua_rawgetp(L, -1, &REFUSAL) == LUA_TNIL) {
+    lua_pop(L, 2);
+    return false;
+  }
+  lua_remove(L, -2);
+  return true;
+}
+
+weir_verdict bind_refusal_verdict(lua_State *L, int index) {
+  int verdict = 0;
+  lua_getfield(L, index, "code");
+  if (!lua_isstring(L, -1)) verdict = WEIR_VERDICTS;
+  while (verdict < WEIR_VERDICTS &&
+         strcmp(lua_tostring(L, -1), weir_verdict_name(verdict)))
+    verdict++;
+  lua_pop(L, 1);
+  return (weir_verdict)verdict;
+}
+
 /* --- sentences ------------------------------------------------------------ */
 
 /* A field as text, "?" if somebody changed it; pushes one value. */
@@ -143,17 +167,6 @@ static bool has(lua_State *L, const char *field) {
   bool present = lua_getfield(L, 1, field) != LUA_TNIL;
   lua_pop(L, 1);
   return present;
-}
-
-static weir_verdict verdict_of(lua_State *L) {
-  const char *code = text(L, "code");
-  for (int v = 0; v < WEIR_VERDICTS; v++) {
-    lua_pushstring(L, weir_verdict_name(v));
-    lua_pushstring(L, code);
-    if (lua_rawequal(L, -1, -2)) return (weir_verdict)v;
-    lua_pop(L, 2);
-  }
-  return WEIR_VERDICTS;
 }
 
 static const char *push_waited(lua_State *L) {
@@ -258,7 +271,7 @@ static const char *push_name(lua_State *L) {
 
 /* tostring(err) */
 static int refusal_tostring(lua_State *L) {
-  weir_verdict verdict = verdict_of(L);
+  weir_verdict verdict = bind_refusal_verdict(L, 1);
   luaL_checkstack(L, LUA_MINSTACK, "weir");
   if (has(L, "limiter")) return push_sentence(L, verdict, push_name(L));
   lua_pushfstring(L, "%s: %s", text(L, "what"), text(L, "code"));

@@ -42,6 +42,12 @@ typedef struct weir_ngx_space {
   uint64_t wake_at; /* ns, what the timer is set for; WEIR_NEVER: it is not */
 } weir_ngx_space;
 
+/* The lines that refusals get in the log, a worker's. */
+typedef struct weir_ngx_lines {
+  weir_limiter pace;   /* in weir_ngx_main.local; 0: there are none */
+  ngx_uint_t unlogged; /* refusals since the last one */
+} weir_ngx_lines;
+
 /* A weir_limit. The values are NULL where they were not given. */
 typedef struct weir_ngx_limit {
   ngx_str_t name;
@@ -51,8 +57,7 @@ typedef struct weir_ngx_limit {
   const char *file; /* where it stands, for messages */
   ngx_uint_t line;
   weir_limiter handle; /* a worker's; 0: there is none */
-  weir_limiter log;    /* likewise: the pace of its lines in the log */
-  ngx_uint_t unlogged; /* refusals since the last line */
+  weir_ngx_lines lines;
 } weir_ngx_limit;
 
 /* One word of `weir`. */
@@ -78,7 +83,8 @@ typedef struct weir_ngx_main {
   weir_space *local; /* a worker's: what paces the log */
   weir_port *local_port;
   weir_policy *policy; /* a worker's; NULL: none, or it could not be loaded */
-  ngx_uint_t policy_waits; /* requests that wait in handlers of it */
+  ngx_uint_t policy_waits;     /* requests that wait in handlers of it */
+  weir_ngx_lines policy_lines; /* of all its limiters */
   ngx_event_t policy_turn, policy_timer;
   uint64_t policy_wake_at;  /* as weir_ngx_space.wake_at */
   ngx_array_t policy_bells; /* of ngx_connection_t * */

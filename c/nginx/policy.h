@@ -68,7 +68,6 @@ typedef struct weir_policy_decision {
   bool keyed;             /* the limiter has keys */
   ngx_str_t limiter, key; /* who decided; "" if nobody */
   uint64_t waited_ns;
-  ngx_str_t message;         /* REFUSES: for the log */
   ngx_str_t body;            /* REFUSES: of the script's own; data NULL: none */
   weir_policy_field *fields; /* REFUSES: of the response */
   ngx_uint_t fields_count;
@@ -118,8 +117,8 @@ typedef struct weir_policy_half {
   bool (*pending)(weir_policy *policy);
 
   /* Resumes whose wait is over; answers when to call it again at the latest
-  ** (ns), or WEIR_NEVER. */
-  uint64_t (*step)(weir_policy *policy, uint64_t now);
+  ** (ns), or WEIR_NEVER. `rung`: a descriptor of fds() is readable. */
+  uint64_t (*step)(weir_policy *policy, bool rung, uint64_t now);
 
   /* Takes a call that waited and is decided; false: no more. */
   bool (*next)(weir_policy *policy, ngx_http_request_t **r,

@@ -12,13 +12,13 @@ enum {
 /* --- the log -------------------------------------------------------------- */
 
 /* Whether there may be a line now; otherwise it is counted. */
-static bool may_log(weir_ngx_main *conf, weir_ngx_limit *limit) {
+static bool may_log(weir_ngx_main *conf, weir_ngx_lines *lines) {
   static const weir_request request = { .try_only = true };
   weir_ticket ticket;
   uint64_t now = weir_ngx_now();
-  if (!limit->log || weir_acquire(conf->local_port, limit->log, &request, now,
-                                  &ticket) != WEIR_ADMITTED) {
-    limit->unlogged++;
+  if (!lines->pace || weir_acquire(conf->local_port, lines->pace, &request, now,
+                                   &ticket) != WEIR_ADMITTED) {
+    lines->unlogged++;
     return false;
   }
   weir_release(conf->local_port, ticket, WEIR_DONE, now);
@@ -26,37 +26,38 @@ static bool may_log(weir_ngx_main *conf, weir_ngx_limit *limit) {
 }
 
 /* ", 12 more not logged": those since the last line. */
-static ngx_str_t unlogged_text(weir_ngx_limit *limit, u_char *buffer) {
+static ngx_str_t unlogged_text(weir_ngx_lines *lines, u_char *buffer) {
   ngx_str_t text = { 0, buffer };
-  if (limit->unlogged)
+  if (lines->unlogged)
     text.len =
-        (size_t)(ngx_sprintf(buffer, ", %ui more not logged", limit->unlogged) -
+        (size_t)(ngx_sprintf(buffer, ", %ui more not logged", lines->unlogged) -
                  buffer);
-  limit->unlogged = 0;
+  lines->unlogged = 0;
   return text;
 }
 
 /* "weir: backend refused: timeout after 0.500 s, key "10.0.0.1"" */
-static void log_verdict(weir_ngx_pass *pass, weir_ngx_limit *limit,
+static void log_verdict(weir_ngx_pass *pass, weir_ngx_lines *lines,
                         const char *what, int verdict) {
-  const weir_ngx_verdict *told = &pass->told;
+  static ngx_str_t nameless = ngx_string("the policy");
+  weir_ngx_verdict *told = &pass->told;
   ngx_log_t *log = pass->r->connection->log;
   ngx_uint_t level = weir_ngx_place_of(pass->r)->log_level;
   uint64_t ms = told->waited_ns / WEIR_NGX_MS_TO_NS;
   u_char buffer[UNLOGGED_MAX];
   ngx_str_t more;
   bool keyed = told->key.len > 0;
-  if (log->log_level < level || !may_log(weir_ngx_main_of(pass->r), limit))
+  if (log->log_level < level || !may_log(weir_ngx_main_of(pass->r), lines))
     return;
-  more = unlogged_text(limit, buffer);
+  more = unlogged_text(lines, buffer);
   ngx_log_error(level, log, 0, "weir: %V %s: %s after %uL.%03uL s%s%V%s%V",
-                &limit->name, what, weir_verdict_name(verdict), ms / 1000,
-                ms % 1000, keyed ? ", key \"" : "", &told->key,
-                keyed ? "\"" : "", &more);
+                told->limiter.len ? &told->limiter : &nameless, what,
+                weir_verdict_name(verdict), ms / 1000, ms % 1000,
+                keyed ? ", key \"" : "", &told->key, keyed ? "\"" : "", &more);
 }
 
 void weir_ngx_would(weir_ngx_pass *pass, weir_ngx_limit *limit, int verdict) {
-  log_verdict(pass, limit,
+  log_verdict(pass, &limit->lines,
               verdict == WEIR_WAITING ? "would make wait" : "would refuse",
               verdict);
 }
@@ -135,7 +136,7 @@ static ngx_int_t status_of(ngx_http_request_t *r, bool keyed) {
 
 ngx_int_t weir_ngx_refuse(weir_ngx_pass *pass, weir_ngx_limit *limit,
                           const weir_request *request) {
-  log_verdict(pass, limit, "refused", pass->told.verdict);
+  log_verdict(pass, &limit->lines, "refused", pass->told.verdict);
   add_fields(pass->r, limit, request);
   return status_of(pass->r, limit->key != NULL);
 }
@@ -176,9 +177,9 @@ ngx_int_t weir_ngx_refuse_by_policy(weir_ngx_pass *pass,
     else
       weir_ngx_add_field(r, &field->name, &field->value);
   }
-  if (decision->message.len)
-    ngx_log_error(weir_ngx_place_of(r)->log_level, r->connection->log, 0,
-                  "weir: %V", &decision->message);
+  if (decision->verdict != WEIR_ADMITTED)
+    log_verdict(pass, &weir_ngx_main_of(r)->policy_lines, "refused",
+                decision->verdict);
   if (decision->body.data || status < NGX_HTTP_SPECIAL_RESPONSE)
     return answer(r, (ngx_uint_t)status, &type, &decision->body);
   return status;

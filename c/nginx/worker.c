@@ -196,10 +196,19 @@ static void start_space(ngx_cycle_t *cycle, weir_ngx_space *space) {
 
 /* --- limiters ------------------------------------------------------------- */
 
+static void start_lines(weir_ngx_main *conf, weir_ngx_lines *lines) {
+  weir_config config = WEIR_CONFIG_INIT;
+  config.concurrent = 0;
+  config.rate = (weir_rate){ .count = LINES_PER_S,
+                             .per_ns = 1000000000,
+                             .burst = LINES_PER_S };
+  if (conf->local)
+    weir_limiter_open(conf->local, NULL, &config, weir_ngx_now(), &lines->pace);
+}
+
 static void start_limit(ngx_cycle_t *cycle, weir_ngx_main *conf,
                         weir_ngx_limit *limit) {
   char name[WEIR_NAME_MAX + 1];
-  weir_config log = WEIR_CONFIG_INIT;
   int answer;
   if (!limit->space->space) return;
   ngx_cpystrn((u_char *)name, limit->name.data, limit->name.len + 1);
@@ -208,12 +217,7 @@ static void start_limit(ngx_cycle_t *cycle, weir_ngx_main *conf,
   if (answer < 0)
     ngx_log_error(NGX_LOG_ALERT, cycle->log, 0, "weir_limit %V: %s",
                   &limit->name, weir_error_text(answer));
-  log.concurrent = 0;
-  log.rate = (weir_rate){ .count = LINES_PER_S,
-                          .per_ns = 1000000000,
-                          .burst = LINES_PER_S };
-  if (conf->local)
-    weir_limiter_open(conf->local, NULL, &log, weir_ngx_now(), &limit->log);
+  start_lines(conf, &limit->lines);
 }
 
 /* --- the policy ----------------------------------------------------------- */
@@ -237,18 +241,22 @@ static bool take_policy_turn(weir_ngx_main *conf) {
 
 /* A step ends with those who can begin; the one after it tells others that they
 ** have. */
-static void on_policy_turn(ngx_event_t *event) {
-  weir_ngx_main *conf = event->data;
+static void run_policy(weir_ngx_main *conf, bool rung) {
   uint64_t now, wake_at;
   int left = STEPS;
   bool taken;
   do {
     now = weir_ngx_now();
-    wake_at = weir_ngx_half()->step(conf->policy, now);
+    wake_at = weir_ngx_half()->step(conf->policy, rung, now);
     taken = take_policy_turn(conf);
+    rung = false;
   } while ((taken || wake_at <= now) && --left);
   arm(&conf->policy_timer, &conf->policy_wake_at, wake_at,
       conf->policy_waits > 0);
+}
+
+static void on_policy_turn(ngx_event_t *event) {
+  run_policy(event->data, false);
 }
 
 void weir_ngx_touch_policy(weir_ngx_main *conf) {
@@ -256,8 +264,7 @@ void weir_ngx_touch_policy(weir_ngx_main *conf) {
 }
 
 static void on_policy_bell(ngx_event_t *event) {
-  on_policy_turn(
-      &((weir_ngx_main *)((ngx_connection_t *)event->data)->data)->policy_turn);
+  run_policy(((ngx_connection_t *)event->data)->data, true);
 }
 
 static bool is_watched(const weir_ngx_main *conf, int fd) {
@@ -294,6 +301,7 @@ static void start_policy(ngx_cycle_t *cycle, weir_ngx_main *conf) {
   set_event(&conf->policy_turn, on_policy_turn, conf, cycle->log);
   set_event(&conf->policy_timer, on_policy_turn, conf, cycle->log);
   weir_ngx_load_script(cycle, conf);
+  start_lines(conf, &conf->policy_lines);
   for (ngx_uint_t i = 0; conf->policy && i < conf->gates.nelts; i++) {
     if (!gates[i]->is_policy || gates[i]->name.len >= sizeof name) continue;
     ngx_cpystrn((u_char *)name, gates[i]->name.data, gates[i]->name.len + 1);

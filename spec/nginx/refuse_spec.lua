@@ -162,18 +162,55 @@ nginx.describe(_ENV, "the log", function()
       assert.equal(1, #server:log "%[notice%].*weir: gate refused")
     end))
 
+  local function is_paced(server)
+    local load = process.load({ port = server.port, path = "/?k=ann",
+      clients = "all:200", seconds = 3 }):result()
+    local refused, told, more = load.status[429], 0, 0
+    assert.is_true(refused > 300, refused)
+    for _, line in ipairs(server:log "weir: gate refused") do
+      told = told + 1
+      more = more + tonumber(line:match "(%d+) more not logged" or 0)
+    end
+    assert.is_true(told >= 10 and told <= 60, told)
+    assert.is_true(told + more <= refused and more > refused / 2)
+  end
+
   it("and no more than some in a second, with the rest counted",
-    with(noisy "", function(server)
-      local load = process.load({ port = server.port, path = "/?k=ann",
-        clients = "all:200", seconds = 3 }):result()
-      local refused, told, more = load.status[429], 0, 0
-      assert.is_true(refused > 300, refused)
-      for _, line in ipairs(server:log "weir: gate refused") do
-        told = told + 1
-        more = more + tonumber(line:match "(%d+) more not logged" or 0)
+    with(noisy "", is_paced))
+
+  -- Those of a policy were all written: a flood was one in the log, too.
+  it("of a policy likewise", with({
+    http = "weir_script {dir}/p.lua;", server = "weir policy;", workers = 1,
+    files = { ["p.lua"] = [[
+      local weir = require "weir"
+      local gate = weir.rate_limit { name = "gate", rate = "1/h", queue = 0,
+        key = function(req) return req.args.k end }
+      return gate(function(req) return req:proceed() end)
+    ]] } }, function(server)
+      server:get "/?k=bob"
+      local fields = server:get("/?k=bob").fields
+      assert.equal('"gate";r=0;t=3600', fields.ratelimit)
+      assert.equal('"gate";q=1;w=3600', fields["ratelimit-policy"])
+      assert.equal("3600", fields["retry-after"])
+      assert.equal(1, #server:log(
+        '%[error%].*weir: gate refused: full after 0.000 s, key "bob"'))
+      is_paced(server)
+    end))
+
+  it("of a policy's own wait, and none of what it refuses by itself", with({
+    http = "weir_script {dir}/p.lua;", server = "weir policy;", workers = 1,
+    files = { ["p.lua"] = [[
+      local weir = require "weir"
+      return function(req)
+        if req.args.own then return req:refuse(418) end
+        return weir.spawn(weir.sleep, 5):join(0.01)
       end
-      assert.is_true(told >= 10 and told <= 60, told)
-      assert.is_true(told + more <= refused and more > refused / 2)
+    ]] } }, function(server)
+      assert.equal(418, server:get("/?own=1").status)
+      assert.equal(503, server:get("/").status)
+      assert.equal(1, #server:log "weir: ")
+      assert.equal(1, #server:log(
+        "weir: the policy refused: timeout after 0.0%d%d s"))
     end))
 
   it("cannot be broken by what clients send", with(noisy "", function(server)

@@ -29,12 +29,21 @@ static void fail(lua_State *L, weir_policy_call *call) {
     half_decide_failed(call, why);
 }
 
+/* The usual ends, as they would be told below. */
+static bool conclude_usual(lua_State *L, weir_policy_call *call) {
+  if (lua_toboolean(L, -2) || (lua_isnil(L, -2) && lua_isnil(L, -1))) {
+    half_decide_pass(call);
+    return true;
+  }
+  if (!lua_isnil(L, -2) || !bind_push_refuser(L, -1)) return false;
+  lua_pop(L, 1);
+  half_decide_refusal(L, call, lua_gettop(L));
+  return true;
+}
+
 /* It has returned the two values on top, and has decided nothing before. */
 static void conclude(lua_State *L, weir_policy_call *call) {
-  if (lua_toboolean(L, -2) || (lua_isnil(L, -2) && lua_isnil(L, -1))) {
-    half_decide_pass(call); /* as it would be told below: the usual ones */
-    return;
-  }
+  if (conclude_usual(L, call)) return;
   lua_pushvalue(L, lua_upvalueindex(UP_CONCLUDE));
   lua_pushnil(L);
   lua_pushboolean(L, 1);

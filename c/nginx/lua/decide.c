@@ -80,15 +80,6 @@ static void take_fields(lua_State *L, weir_policy_call *call) {
 
 /* --- refusals ------------------------------------------------------------- */
 
-static weir_verdict verdict_of(lua_State *L, int refusal) {
-  int verdict = WEIR_VERDICTS;
-  lua_getfield(L, refusal, "code");
-  for (int v = 0; lua_isstring(L, -1) && v < WEIR_VERDICTS; v++)
-    if (!strcmp(lua_tostring(L, -1), weir_verdict_name(v))) verdict = v;
-  lua_pop(L, 1);
-  return verdict == WEIR_VERDICTS ? WEIR_CANCELED : (weir_verdict)verdict;
-}
-
 /* A field as text; data NULL: it has none. */
 static ngx_str_t text_of(lua_State *L, weir_policy_call *call, int refusal,
                          const char *name) {
@@ -99,20 +90,61 @@ static ngx_str_t text_of(lua_State *L, weir_policy_call *call, int refusal,
   return text;
 }
 
-/* The refusal of a limiter is on top. */
-static void decide_refusal(lua_State *L, weir_policy_call *call) {
+static uint32_t cost_of(lua_State *L, int refusal) {
+  lua_Integer cost;
+  lua_getfield(L, refusal, "cost");
+  cost = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return cost >= 1 && cost <= WEIR_PERMITS_MAX ? (uint32_t)cost : 1;
+}
+
+static void add_field(weir_policy_call *call, ngx_str_t name,
+                      const char *value) {
   weir_policy_decision *decision = &call->decision;
-  int refusal = lua_gettop(L);
-  decision->verdict = verdict_of(L, refusal);
+  ngx_str_t copy;
+  if (!*value) return;
+  copy = half_copy_text(call->r->pool, value, ngx_strlen(value));
+  if (copy.data)
+    decision->fields[decision->fields_count++] =
+        (weir_policy_field){ name, copy };
+}
+
+/* The limiter is on top; of one that is no more there is nothing to say. */
+static void add_fields(lua_State *L, weir_policy_call *call, int refusal) {
+  static const ngx_str_t policy = ngx_string("RateLimit-Policy");
+  static const ngx_str_t limit = ngx_string("RateLimit");
+  static const ngx_str_t retry = ngx_string("Retry-After");
+  const bind_limiter *limiter = bind_to_limiter(L, -1);
+  const ngx_str_t *key = &call->decision.key;
+  weir_request request = { .cost = cost_of(L, refusal) };
+  bind_http http;
+  if (!limiter || !limiter->space->space || limiter->members) return;
+  if (limiter->keyed && key->data) {
+    request.key = key->data;
+    request.key_size = (uint32_t)key->len;
+  }
+  if (bind_limiter_http(L, lua_gettop(L), &request, &http)) return;
+  call->decision.fields =
+      ngx_palloc(call->r->pool, 3 * sizeof *call->decision.fields);
+  if (!call->decision.fields) return;
+  add_field(call, retry, http.retry);
+  add_field(call, limit, http.limit);
+  add_field(call, policy, http.policy);
+}
+
+/* `refusal` at an index. */
+void half_decide_refusal(lua_State *L, weir_policy_call *call, int refusal) {
+  weir_policy_decision *decision = &call->decision;
+  weir_verdict verdict = bind_refusal_verdict(L, refusal);
+  decision->verdict =
+      verdict == WEIR_VERDICTS ? (int)WEIR_CANCELED : (int)verdict;
   decision->limiter = text_of(L, call, refusal, "limiter");
   decision->key = text_of(L, call, refusal, "key");
   decision->keyed = decision->key.data != NULL;
-  luaL_tolstring(L, refusal, NULL);
-  decision->message = half_copy(call->r->pool, L, -1);
-  lua_getfield(L, refusal, "headers");
-  lua_pushvalue(L, refusal);
-  lua_call(L, 1, 1);
-  if (lua_istable(L, -1)) take_fields(L, call);
+  if (bind_push_refuser(L, refusal)) {
+    add_fields(L, call, refusal);
+    lua_pop(L, 1);
+  }
   settle(call, WEIR_POLICY_REFUSES);
 }
 
@@ -133,7 +165,7 @@ void half_decide(lua_State *L, weir_policy_call *call) {
   if (!strcmp(kind, "pass"))
     half_decide_pass(call);
   else if (!strcmp(kind, "refuse"))
-    decide_refusal(L, call);
+    half_decide_refusal(L, call, lua_gettop(L));
   else
     half_decide_failed(call, lua_tostring(L, -1));
 }

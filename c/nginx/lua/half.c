@@ -105,12 +105,23 @@ static bool is_enough(const weir_policy *policy, int resumed) {
          (policy->W->opened && !ngx_queue_empty(&policy->decided));
 }
 
-static uint64_t step(weir_policy *policy, uint64_t now) {
+/* Where nothing rang and nothing is due there is nothing new to see. */
+static void advance(const weir_policy *policy, bool rung, uint64_t now) {
+  if (rung || now >= policy->due) bind_advance(policy->W);
+}
+
+static uint64_t next_due(weir_policy *policy, uint64_t now) {
+  uint64_t errors_at = find_errors(policy, now);
+  policy->due = bind_next_deadline(policy->W);
+  if (errors_at < policy->due) policy->due = errors_at;
+  return policy->due;
+}
+
+static uint64_t step(weir_policy *policy, bool rung, uint64_t now) {
   weir_lua *W = policy->W;
-  uint64_t due;
   int resumed = 0;
   half_set_time(policy, now);
-  bind_advance(W);
+  advance(policy, rung, now);
   bind_wait_end_troubled(W);
   W->stepping = true;
   while (!is_enough(policy, resumed) &&
@@ -120,9 +131,7 @@ static uint64_t step(weir_policy *policy, uint64_t now) {
   W->stepping = false;
   W->stirred |= resumed > 0;
   bind_find_lost_permits(policy->L, W);
-  if (pending(policy)) return now;
-  due = find_errors(policy, now);
-  return due < bind_next_deadline(W) ? due : bind_next_deadline(W);
+  return pending(policy) ? now : next_due(policy, now);
 }
 
 static bool next(weir_policy *policy, ngx_http_request_t **r,

@@ -67,6 +67,7 @@ struct weir_policy {
   uint64_t left;       /* looks at them that are left */
   uint64_t until;      /* ns, how long it may run; 0: nobody has looked yet */
   uint64_t errors_at;  /* ns, when to look for those of tasks again */
+  uint64_t due;        /* ns, when something is, as of the last step */
   uint32_t proceeding; /* calls in req:proceed() */
   int idle;            /* coroutines that rest */
   lua_CFunction yield; /* coroutine.yield */
@@ -212,6 +213,10 @@ int half_push_header(lua_State *L, ngx_http_request_t *r, const char *name,
 void half_decide(lua_State *L, weir_policy_call *call);
 
 void half_decide_pass(weir_policy_call *call);
+
+/* Notes that it hands on the refusal of a limiter, or of another wait, which is
+** at `index`. */
+void half_decide_refusal(lua_State *L, weir_policy_call *call, int index);
 
 /* Notes that it failed. */
 void half_decide_failed(weir_policy_call *call, const char *why);
