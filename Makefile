@@ -318,7 +318,7 @@ bench:
 
 bench-nginx:
 	@.ci/deps bench nginx nginx-bench
-	@$(MAKE) all nginx
+	@$(MAKE) all nginx $(BUILD)/bench/nginx/backend
 	@$(LUA) c/bench/nginx/run.lua
 
 lint:

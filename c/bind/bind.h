@@ -69,6 +69,13 @@ typedef struct bind_observer {
                   uint64_t waited_ns);
 } bind_observer;
 
+/* What is known of a limiter. */
+typedef struct bind_knowledge {
+  weir_config config;
+  weir_key_info key;
+  weir_quota quota;
+} bind_knowledge;
+
 typedef struct weir_lua {
   bind_space home;
   bind_space *opened; /* the first of the shared ones */
@@ -103,6 +110,10 @@ typedef struct weir_lua {
   bool fresh;        /* `now` has just been read, and nobody has used it */
   bool hosted; /* a program runs the tasks: there is no loop to run, and it
                   listens to the spaces, which stay */
+  const void *refusal; /* as a pointer, the one that was made last; it may be no
+                          more, and then no other one has it */
+  uint64_t refused_at; /* ns: `now`, then */
+  bind_knowledge known; /* then */
   weir_outcome outcome; /* of calls whose function returns */
   bool pretends;        /* weir.pretend: shared spaces are made up */
   bool traces;          /* weir.trace: where permits are asked for is noted */
@@ -329,6 +340,10 @@ int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal);
 ** pushed, whatever has become of it. */
 bool bind_push_refuser(lua_State *L, int index);
 
+/* What HTTP says of the refusal at `index`; false: nothing. */
+struct bind_http;
+bool bind_refusal_http(lua_State *L, int index, struct bind_http *out);
+
 /* What the code of the refusal at `index` says; WEIR_VERDICTS: nothing that
 ** there is. */
 weir_verdict bind_refusal_verdict(lua_State *L, int index);
@@ -463,10 +478,14 @@ typedef struct bind_http {
   char retry[32];   /* Retry-After */
 } bind_http;
 
-/* Fills them in for a request to the limiter at `index`, or answers what
-** stands against that: 0 or WEIR_E_.... */
-int bind_limiter_http(lua_State *L, int index, const weir_request *request,
-                      bind_http *out);
+/* Finds out what a request is told. Answers what stands against it: 0 or
+** WEIR_E_.... */
+int bind_look(const bind_limiter *limiter, const weir_request *request,
+              bind_knowledge *out);
+
+/* Pushes nothing. */
+void bind_write_http(lua_State *L, int limiter, const bind_knowledge *known,
+                     bind_http *out);
 
 /* --- config.c: the options of a limiter ----------------------------------- */
 

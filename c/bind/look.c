@@ -239,39 +239,41 @@ static void end_field(char *field, size_t written, size_t size) {
   if (!written || written >= size) *field = '\0';
 }
 
-int bind_limiter_http(lua_State *L, int index, const weir_request *request,
-                      bind_http *out) {
-  const bind_limiter *self = bind_to_limiter(L, index);
-  const weir_space *space = self->space->space;
-  weir_config config;
-  weir_key_info info;
-  weir_quota quota;
+void bind_write_http(lua_State *L, int limiter, const bind_knowledge *known,
+                     bind_http *out) {
+  const weir_quota *quota = &known->quota;
   const char *name;
-  int error = weir_limiter_config(space, self->handle, &config);
-  if (!error)
-    error = weir_key_inspect(space, self->handle, request->key,
-                             request->key_size, &info);
-  if (!error)
-    error = weir_limiter_quota(space, self->handle, request,
-                               bind_now(self->space->W, true), &quota);
-  if (error) return error;
-  bind_limiter_field(L, index, BIND_LIMITER_LABEL);
+  bind_limiter_field(L, limiter, BIND_LIMITER_LABEL);
   name = lua_tostring(L, -1);
-  end_field(out->policy,
-            weir_http_policy(name, &config, out->policy, sizeof out->policy),
-            sizeof out->policy);
+  end_field(
+      out->policy,
+      weir_http_policy(name, &known->config, out->policy, sizeof out->policy),
+      sizeof out->policy);
   end_field(out->limit,
-            weir_http_ratelimit(name, &config, &info, &quota, out->limit,
-                                sizeof out->limit),
+            weir_http_ratelimit(name, &known->config, &known->key, quota,
+                                out->limit, sizeof out->limit),
             sizeof out->limit);
   *out->retry = '\0';
-  if (quota.retry_ns)
+  if (quota->retry_ns)
     end_field(
         out->retry,
-        weir_http_retry_after(quota.retry_ns, out->retry, sizeof out->retry),
+        weir_http_retry_after(quota->retry_ns, out->retry, sizeof out->retry),
         sizeof out->retry);
   lua_pop(L, 1);
-  return 0;
+}
+
+int bind_look(const bind_limiter *limiter, const weir_request *request,
+              bind_knowledge *out) {
+  const weir_space *space = limiter->space->space;
+  bool timed = limiter->space->shared;
+  int error = weir_limiter_config(space, limiter->handle, &out->config);
+  if (!error)
+    error = weir_key_inspect(space, limiter->handle, request->key,
+                             request->key_size, &out->key);
+  if (error) return error;
+  timed = timed || weir_limiter_timed(space, limiter->handle);
+  return weir_limiter_quota(space, limiter->handle, request,
+                            bind_now(limiter->space->W, timed), &out->quota);
 }
 
 static void set_field(lua_State *L, const char *name, const char *value) {
@@ -294,10 +296,12 @@ static int limiter_headers(lua_State *L) {
   static const char WHO[] = "limiter:headers";
   const bind_limiter *self = bind_check_limiter(L, WHO);
   weir_request request = { .cost = 1 };
+  bind_knowledge known;
   bind_http http;
   request.key = optional_key(L, self, 2, WHO, &request.key_size);
   if (!lua_isnoneornil(L, 3)) bind_read_option(L, 3, WHO, &cost, &request.cost);
-  bind_check(L, self->space, WHO, bind_limiter_http(L, 1, &request, &http));
+  bind_check(L, self->space, WHO, bind_look(self, &request, &known));
+  bind_write_http(L, 1, &known, &http);
   lua_createtable(L, 0, 3);
   set_field(L, "RateLimit-Policy", http.policy);
   set_field(L, "RateLimit", http.limit);

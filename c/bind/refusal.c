@@ -79,39 +79,30 @@ static void push_metatable(lua_State *L, int limiter) {
   lua_pop(L, 1);
 }
 
-/* What is known of a limiter. */
-typedef struct knowledge {
-  weir_config config;
-  weir_key_info key;
-  weir_quota quota;
-} knowledge;
-
-/* Before anything of Lua's is made, in which the space may be closed; false:
-** nothing is known. */
-static bool look_at(const bind_limiter *limiter, const weir_request *request,
-                    knowledge *out) {
-  const weir_space *space = limiter->space->space;
-  bool timed = limiter->space->shared;
-  if (!space || weir_limiter_config(space, limiter->handle, &out->config) ||
-      weir_key_inspect(space, limiter->handle, request->key, request->key_size,
-                       &out->key))
-    return false;
-  timed = timed || weir_limiter_timed(space, limiter->handle);
-  return weir_limiter_quota(space, limiter->handle, request,
-                            bind_now(limiter->space->W, timed),
-                            &out->quota) == 0;
+/* What the limiter is, and, if that can be said, when to come again. */
+static void set_limiter(lua_State *L, const bind_knowledge *known) {
+  set_config(L, &known->config);
+  if (known->config.adaptive.algorithm != WEIR_STATIC)
+    bind_set_integer(L, "limit", known->key.limit);
+  if (known->quota.retry_ns != WEIR_NEVER)
+    bind_set_seconds(L, "retry_after", known->quota.retry_ns);
 }
 
-/* What the limiter is, and, if that can be said, when to come again. */
-static void set_limiter(lua_State *L, const bind_limiter *limiter,
-                        const weir_request *request) {
-  knowledge k;
-  if (!look_at(limiter, request, &k)) return;
-  set_config(L, &k.config);
-  if (k.config.adaptive.algorithm != WEIR_STATIC)
-    bind_set_integer(L, "limit", k.key.limit);
-  if (k.quota.retry_ns != WEIR_NEVER)
-    bind_set_seconds(L, "retry_after", k.quota.retry_ns);
+/* Of a space that was closed nothing is known. */
+static bool look_at(const bind_limiter *limiter, const weir_request *request,
+                    bind_knowledge *out) {
+  return limiter->space->space && bind_look(limiter, request, out) == 0;
+}
+
+/* The object is on top. */
+static void look_back(lua_State *L, const bind_limiter *limiter,
+                      const weir_request *request) {
+  weir_lua *W = limiter->space->W;
+  W->refusal = NULL;
+  if (!look_at(limiter, request, &W->known)) return;
+  set_limiter(L, &W->known);
+  W->refusal = lua_topointer(L, -1);
+  W->refused_at = W->now;
 }
 
 int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal) {
@@ -130,7 +121,7 @@ int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal) {
     lua_setfield(L, -2, "key");
   }
   bind_set_integer(L, "cost", request.cost);
-  set_limiter(L, limiter, &request);
+  look_back(L, limiter, &request);
   return 2;
 }
 
@@ -142,6 +133,48 @@ bool bind_push_refuser(lua_State *L, int index) {
   }
   lua_remove(L, -2);
   return true;
+}
+
+/* What was asked for, as a refusal says. Pushes one value. */
+static weir_request request_of(lua_State *L, int refusal, bool keyed) {
+  weir_request request = { .cost = 1 };
+  lua_Integer cost;
+  size_t size = 0;
+  lua_getfield(L, refusal, "cost");
+  cost = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (cost >= 1 && cost <= WEIR_PERMITS_MAX) request.cost = (uint32_t)cost;
+  lua_getfield(L, refusal, "key");
+  if (!keyed || lua_type(L, -1) != LUA_TSTRING) return request;
+  request.key = lua_tolstring(L, -1, &size);
+  request.key_size = size < WEIR_KEY_MAX ? (uint32_t)size : WEIR_KEY_MAX;
+  return request;
+}
+
+/* Whether it is the one that was made last, in this very moment. */
+static bool is_known(lua_State *L, int refusal, const weir_lua *W) {
+  return W->refusal == lua_topointer(L, refusal) && W->refused_at == W->now;
+}
+
+bool bind_refusal_http(lua_State *L, int index, bind_http *out) {
+  int top = lua_gettop(L);
+  const bind_limiter *limiter;
+  bool known = false;
+  weir_lua *W;
+  if (!bind_push_refuser(L, index)) return false;
+  limiter = bind_to_limiter(L, -1);
+  if (limiter && !limiter->members) {
+    W = limiter->space->W;
+    known = is_known(L, index, W);
+    if (!known) {
+      weir_request request = request_of(L, index, limiter->keyed);
+      W->refusal = NULL;
+      known = look_at(limiter, &request, &W->known);
+    }
+    if (known) bind_write_http(L, top + 1, &W->known, out);
+  }
+  lua_settop(L, top);
+  return known;
 }
 
 weir_verdict bind_refusal_verdict(lua_State *L, int index) {

@@ -107,6 +107,38 @@ nginx.describe(_ENV, "a refusal", function()
     end))
 end)
 
+-- The fields are of the refusal that is handed on, not of the last one.
+nginx.describe(_ENV, "the refusals of a policy", function()
+  it("are each other's in nothing", with({
+    http = "weir_script {dir}/p.lua;", server = "weir policy;",
+    files = { ["p.lua"] = [[
+      local weir = require "weir"
+      local function key(req) return req.args.k end
+      local gate = weir.rate_limit { name = "gate", key = key, rate = "1/h",
+        queue = 0 }(function() end)
+      local door = weir.rate_limit { name = "door", key = key, rate = "2/m",
+        burst = 2, queue = 0, cost = 2 }(function() end)
+      return function(req)
+        gate(req)
+        door(req)
+        local _, first = gate(req)
+        local _, second = door(req)
+        if req.args.late then weir.sleep(0.05) end
+        return nil, req.args.first and first or second
+      end
+    ]] } }, function(server)
+      for _, late in ipairs { "", "&late=1" } do
+        local fields = server:get("/?k=a%20b&first=1" .. late).fields
+        assert.equal('"gate";r=0;t=3600', fields.ratelimit)
+        assert.equal('"gate";q=1;w=3600', fields["ratelimit-policy"])
+        fields = server:get("/?k=c" .. late).fields
+        assert.equal('"door";r=0;t=60', fields.ratelimit)
+        assert.equal('"door";q=2;w=60', fields["ratelimit-policy"])
+        assert.equal("60", fields["retry-after"])
+      end
+    end))
+end)
+
 nginx.describe(_ENV, "the variables", function()
   it("say the verdict, the limiter, the key and the wait", with({
     http = "weir_limit gate key=$arg_k concurrent=1 timeout=300ms;" .. LOG,

@@ -16,6 +16,8 @@ local ROUNDS = tonumber(arg[1] or 3)
 local CAPACITY, LIMIT, BOUND, SERVICE = 400, 8, 0.5, 0.02
 local LOAD_S, WARM_S = 5, 1 -- seconds of one load
 local QUIET_ROUNDS, QUIET_S = 15, 1 -- where the limit is not hit
+local BACKEND = nginx.module
+  and nginx.module:match "^(.*)/nginx/[^/]*$" .. "/bench/nginx/backend"
 
 local COLUMNS = {
   { "native", "limit_conn + limit_req" },
@@ -73,15 +75,28 @@ local function each_column(fn)
   end
 end
 
--- A backend, one of the rivals before it, and what is done with them. `how`, if
--- any: what is unusual, vary of the backend or the number of workers.
-local function with(name, limit, bound, fn, how)
-  local origin <close> = process.origin { vary = how and how.vary }
-  local server = rivals.start(name, limit, bound, origin.port,
-                              how and how.workers)
+-- Does something with one of the rivals before a backend.
+local function in_front_of(origin, name, limit, bound, workers, fn)
+  local server = rivals.start(name, limit, bound, origin.port, workers)
   local ok, err = pcall(fn, server, origin)
   server.stop()
   if not ok then error(err, 0) end
+end
+
+-- The backend is one that holds requests and answers otherwise, as it is told.
+local function with(name, limit, bound, fn)
+  local origin <close> = process.origin()
+  in_front_of(origin, name, limit, bound, nil, fn)
+end
+
+-- It is one that is offered a load. `how`, if any: what is unusual, vary of the
+-- backend or the number of workers.
+local function under_load(name, fn, how)
+  how = how or {}
+  local backend <close> = process.start { BACKEND, how.vary or 0 }
+  backend.port = math.tointeger(tonumber(backend:line()))
+  assert(backend.port, "the backend did not start")
+  in_front_of(backend, name, LIMIT, BOUND, how.workers, fn)
 end
 
 -- Below the capacity at random; above it evenly, so that the order can be told.
@@ -144,7 +159,7 @@ end
 -- --- under load
 
 local function measure_load(name)
-  with(name, LIMIT, BOUND, function(server, origin)
+  under_load(name, function(server, origin)
     local result = offer(server, 0.8):result()
     add(name, "goodput 0.8", result.goodput)
     add(name, "p50 0.8", result.p50 * 1000)
@@ -165,13 +180,13 @@ end
 
 local function measure_order(name, what, how)
   if name == "native" or name == "shedding" then return end -- no such order
-  with(name, LIMIT, BOUND, function(server)
+  under_load(name, function(server)
     add(name, what, 100 * offer(server, 3):result().out_of_order)
   end, how)
 end
 
 local function measure_reloads(name)
-  with(name, LIMIT, BOUND, function(server, origin)
+  under_load(name, function(server, origin)
     local load = offer(server, 3, 4)
     for _ = 1, 2 do
       socket.sleep(1)

@@ -90,14 +90,6 @@ static ngx_str_t text_of(lua_State *L, weir_policy_call *call, int refusal,
   return text;
 }
 
-static uint32_t cost_of(lua_State *L, int refusal) {
-  lua_Integer cost;
-  lua_getfield(L, refusal, "cost");
-  cost = lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  return cost >= 1 && cost <= WEIR_PERMITS_MAX ? (uint32_t)cost : 1;
-}
-
 static void add_field(weir_policy_call *call, ngx_str_t name,
                       const char *value) {
   weir_policy_decision *decision = &call->decision;
@@ -109,42 +101,29 @@ static void add_field(weir_policy_call *call, ngx_str_t name,
         (weir_policy_field){ name, copy };
 }
 
-/* The limiter is on top; of one that is no more there is nothing to say. */
-static void add_fields(lua_State *L, weir_policy_call *call, int refusal) {
+static void add_fields(weir_policy_call *call, const bind_http *http) {
   static const ngx_str_t policy = ngx_string("RateLimit-Policy");
   static const ngx_str_t limit = ngx_string("RateLimit");
   static const ngx_str_t retry = ngx_string("Retry-After");
-  const bind_limiter *limiter = bind_to_limiter(L, -1);
-  const ngx_str_t *key = &call->decision.key;
-  weir_request request = { .cost = cost_of(L, refusal) };
-  bind_http http;
-  if (!limiter || !limiter->space->space || limiter->members) return;
-  if (limiter->keyed && key->data) {
-    request.key = key->data;
-    request.key_size = (uint32_t)key->len;
-  }
-  if (bind_limiter_http(L, lua_gettop(L), &request, &http)) return;
   call->decision.fields =
       ngx_palloc(call->r->pool, 3 * sizeof *call->decision.fields);
   if (!call->decision.fields) return;
-  add_field(call, retry, http.retry);
-  add_field(call, limit, http.limit);
-  add_field(call, policy, http.policy);
+  add_field(call, retry, http->retry);
+  add_field(call, limit, http->limit);
+  add_field(call, policy, http->policy);
 }
 
 /* `refusal` at an index. */
 void half_decide_refusal(lua_State *L, weir_policy_call *call, int refusal) {
   weir_policy_decision *decision = &call->decision;
   weir_verdict verdict = bind_refusal_verdict(L, refusal);
+  bind_http http;
   decision->verdict =
       verdict == WEIR_VERDICTS ? (int)WEIR_CANCELED : (int)verdict;
   decision->limiter = text_of(L, call, refusal, "limiter");
   decision->key = text_of(L, call, refusal, "key");
   decision->keyed = decision->key.data != NULL;
-  if (bind_push_refuser(L, refusal)) {
-    add_fields(L, call, refusal);
-    lua_pop(L, 1);
-  }
+  if (bind_refusal_http(L, refusal, &http)) add_fields(call, &http);
   settle(call, WEIR_POLICY_REFUSES);
 }
 

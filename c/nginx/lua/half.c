@@ -131,6 +131,7 @@ static uint64_t step(weir_policy *policy, bool rung, uint64_t now) {
   W->stepping = false;
   W->stirred |= resumed > 0;
   bind_find_lost_permits(policy->L, W);
+  if (!ngx_queue_empty(&policy->decided)) return now; /* they first */
   return pending(policy) ? now : next_due(policy, now);
 }
 
