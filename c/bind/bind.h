@@ -17,6 +17,7 @@
 #include "../core/slab.h"
 #include "compat.h"
 #include "field.h"
+#include "refusal.h"
 #include "space.h"
 
 /* Of a fiber. */
@@ -68,13 +69,6 @@ typedef struct bind_observer {
   void (*decided)(void *data, uint32_t fiber, weir_verdict verdict,
                   uint64_t waited_ns);
 } bind_observer;
-
-/* What is known of a limiter. */
-typedef struct bind_knowledge {
-  weir_config config;
-  weir_key_info key;
-  weir_quota quota;
-} bind_knowledge;
 
 typedef struct weir_lua {
   bind_space home;
@@ -318,36 +312,6 @@ void bind_find_lost_errors(lua_State *L, weir_lua *W);
 ** spaces that nobody here can reach any more. */
 void bind_find_lost_permits(lua_State *L, weir_lua *W);
 
-/* --- refusal.c: the sentences --------------------------------------------- */
-
-/* Pushes nil and the error object of another wait than a limiter's; answers
-** 2. `what` was waited for. */
-int bind_refuse(lua_State *L, weir_verdict verdict, const char *what);
-
-/* A refused request to a limiter. */
-typedef struct bind_refusal {
-  int limiter; /* stack index of the object */
-  int key;     /* stack index of the key; 0: none */
-  weir_verdict verdict;
-  uint32_t cost;
-  uint64_t waited_ns;
-} bind_refusal;
-
-/* Pushes nil and its error object; answers 2. */
-int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal);
-
-/* Whether the value at `index` is the refusal of a limiter; then the limiter is
-** pushed, whatever has become of it. */
-bool bind_push_refuser(lua_State *L, int index);
-
-/* What HTTP says of the refusal at `index`; false: nothing. */
-struct bind_http;
-bool bind_refusal_http(lua_State *L, int index, struct bind_http *out);
-
-/* What the code of the refusal at `index` says; WEIR_VERDICTS: nothing that
-** there is. */
-weir_verdict bind_refusal_verdict(lua_State *L, int index);
-
 /* --- options.c: the one parser of options --------------------------------- */
 
 typedef enum bind_kind {
@@ -468,24 +432,6 @@ bind_limiter *bind_limiter_new(lua_State *L, bind_space *space);
 
 /* Pushes a field of the limiter's table. */
 int bind_limiter_field(lua_State *L, int index, int field);
-
-/* --- look.c: what limiters say of themselves ------------------------------ */
-
-/* HTTP's fields of a limiter: see weir_text.h. "": there is nothing to say. */
-typedef struct bind_http {
-  char policy[512]; /* RateLimit-Policy */
-  char limit[512];  /* RateLimit */
-  char retry[32];   /* Retry-After */
-} bind_http;
-
-/* Finds out what a request is told. Answers what stands against it: 0 or
-** WEIR_E_.... */
-int bind_look(const bind_limiter *limiter, const weir_request *request,
-              bind_knowledge *out);
-
-/* Pushes nothing. */
-void bind_write_http(lua_State *L, int limiter, const bind_knowledge *known,
-                     bind_http *out);
 
 /* --- config.c: the options of a limiter ----------------------------------- */
 

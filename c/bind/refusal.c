@@ -182,7 +182,7 @@ weir_verdict bind_refusal_verdict(lua_State *L, int index) {
   lua_getfield(L, index, "code");
   if (!lua_isstring(L, -1)) verdict = WEIR_VERDICTS;
   while (verdict < WEIR_VERDICTS &&
-         strcmp(lua_tostring(L, -1), weir_verdict_name(verdict)))
+         strcmp(lua_tostring(L, -1), weir_verdict_name(verdict)) != 0)
     verdict++;
   lua_pop(L, 1);
   return (weir_verdict)verdict;
