@@ -20,7 +20,7 @@ static const char REFUSAL; /* registry key of the metatable; in that of a
 static void push_object(lua_State *L, weir_verdict verdict,
                         uint64_t waited_ns) {
   lua_pushnil(L);
-  lua_createtable(L, 0, 10);
+  lua_createtable(L, 0, 8);
   bind_set_string(L, "code", weir_verdict_name(verdict));
   bind_set_seconds(L, "waited", waited_ns);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &REFUSAL);
