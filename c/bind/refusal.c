@@ -151,28 +151,26 @@ static weir_request request_of(lua_State *L, int refusal, bool keyed) {
   return request;
 }
 
-/* Whether it is the one that was made last, in this very moment. */
-static bool is_known(lua_State *L, int refusal, const weir_lua *W) {
-  return W->refusal == lua_topointer(L, refusal) && W->refused_at == W->now;
+/* Finds out what is known of a refusal. Mostly it is the one that was made last,
+** in this very moment. Pushes a value, or none. */
+static bool look_again(lua_State *L, int refusal, const bind_limiter *limiter) {
+  weir_lua *W = limiter->space->W;
+  weir_request request;
+  if (W->refusal == lua_topointer(L, refusal) && W->refused_at == W->now)
+    return true;
+  request = request_of(L, refusal, limiter->keyed);
+  W->refusal = NULL;
+  return look_at(limiter, &request, &W->known);
 }
 
 bool bind_refusal_http(lua_State *L, int index, bind_http *out) {
   int top = lua_gettop(L);
   const bind_limiter *limiter;
-  bool known = false;
-  weir_lua *W;
+  bool known;
   if (!bind_push_refuser(L, index)) return false;
   limiter = bind_to_limiter(L, -1);
-  if (limiter && !limiter->members) {
-    W = limiter->space->W;
-    known = is_known(L, index, W);
-    if (!known) {
-      weir_request request = request_of(L, index, limiter->keyed);
-      W->refusal = NULL;
-      known = look_at(limiter, &request, &W->known);
-    }
-    if (known) bind_write_http(L, top + 1, &W->known, out);
-  }
+  known = limiter && !limiter->members && look_again(L, index, limiter);
+  if (known) bind_write_http(L, top + 1, &limiter->space->W->known, out);
   lua_settop(L, top);
   return known;
 }

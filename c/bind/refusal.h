@@ -56,7 +56,7 @@ int bind_limiter_refuse(lua_State *L, const bind_refusal *refusal);
 ** pushed, whatever has become of it. */
 bool bind_push_refuser(lua_State *L, int index);
 
-/* Those of the refusal at `index`; false: there are none. */
+/* HTTP's fields of the refusal at `index`; false: there are none. */
 bool bind_refusal_http(lua_State *L, int index, bind_http *out);
 
 /* What the code of the refusal at `index` says; WEIR_VERDICTS: nothing that
