@@ -151,8 +151,8 @@ static weir_request request_of(lua_State *L, int refusal, bool keyed) {
   return request;
 }
 
-/* Finds out what is known of a refusal. Mostly it is the one that was made last,
-** in this very moment. Pushes a value, or none. */
+/* Finds out what is known of a refusal. Mostly it is the one that was made
+** last, in this very moment. Pushes a value, or none. */
 static bool look_again(lua_State *L, int refusal, const bind_limiter *limiter) {
   weir_lua *W = limiter->space->W;
   weir_request request;
