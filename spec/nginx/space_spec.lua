@@ -329,7 +329,8 @@ nginx.describe(_ENV, "a master of root's", function()
         found = found or space.name == "shm:" .. name
       end
       assert.is_true(found)
-      os.execute(("rm -rf '%s/%s' '%s/api'"):format(dir, name, dir))
+      os.execute(("rm -rf '%s/%s' '%s/api'; rmdir '%s' 2>/dev/null"):format(
+        dir, name, dir, dir))
     end))
 
   for _, case in ipairs { { "pass", 200 }, { "refuse", 503 } } do
