@@ -5,6 +5,7 @@
 
 enum {
   FIELD_MAX = 512, /* bytes of a field's value */
+  KEY_MAX = 128,   /* bytes of a key in the log */
   UNLOGGED_MAX = sizeof ", 18446744073709551615 more not logged",
   FAILURES_GAP_S = 1 /* the same error of a script is logged once in it */
 };
@@ -36,6 +37,17 @@ static ngx_str_t unlogged_text(weir_ngx_lines *lines, u_char *buffer) {
   return text;
 }
 
+/* A key for people: it may be an address in binary, or what a client made up to
+** look like lines of ours. */
+static ngx_str_t printable(const ngx_str_t *key, u_char *buffer) {
+  ngx_str_t text = { ngx_min(key->len, (size_t)KEY_MAX), buffer };
+  for (size_t i = 0; i < text.len; i++) {
+    u_char byte = key->data[i];
+    buffer[i] = byte < ' ' || byte == '"' || byte >= 0x7F ? '?' : byte;
+  }
+  return text;
+}
+
 /* "weir: backend refused: timeout after 0.500 s, key "10.0.0.1"" */
 static void log_verdict(weir_ngx_pass *pass, weir_ngx_lines *lines,
                         const char *what, int verdict) {
@@ -44,16 +56,17 @@ static void log_verdict(weir_ngx_pass *pass, weir_ngx_lines *lines,
   ngx_log_t *log = pass->r->connection->log;
   ngx_uint_t level = weir_ngx_place_of(pass->r)->log_level;
   uint64_t ms = told->waited_ns / WEIR_NGX_MS_TO_NS;
-  u_char buffer[UNLOGGED_MAX];
-  ngx_str_t more;
+  u_char buffer[UNLOGGED_MAX], key_buffer[KEY_MAX];
+  ngx_str_t more, key;
   bool keyed = told->key.len > 0;
   if (log->log_level < level || !may_log(weir_ngx_main_of(pass->r), lines))
     return;
   more = unlogged_text(lines, buffer);
+  key = printable(&told->key, key_buffer);
   ngx_log_error(level, log, 0, "weir: %V %s: %s after %uL.%03uL s%s%V%s%V",
                 told->limiter.len ? &told->limiter : &nameless, what,
                 weir_verdict_name(verdict), ms / 1000, ms % 1000,
-                keyed ? ", key \"" : "", &told->key, keyed ? "\"" : "", &more);
+                keyed ? ", key \"" : "", &key, keyed ? "\"" : "", &more);
 }
 
 void weir_ngx_would(weir_ngx_pass *pass, weir_ngx_limit *limit, int verdict) {

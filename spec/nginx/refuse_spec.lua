@@ -199,7 +199,7 @@ nginx.describe(_ENV, "the log", function()
       clients = "all:200", seconds = 3 }):result()
     local refused, told, more = load.status[429], 0, 0
     assert.is_true(refused > 300, refused)
-    for _, line in ipairs(server:log "weir: gate refused") do
+    for _, line in ipairs(server:log 'gate refused.*, key "ann"') do
       told = told + 1
       more = more + tonumber(line:match "(%d+) more not logged" or 0)
     end
@@ -245,14 +245,39 @@ nginx.describe(_ENV, "the log", function()
         "weir: the policy refused: timeout after 0.0%d%d s"))
     end))
 
+  local function has_whole_lines(server)
+    for line in server:log():gmatch "[^\n]+" do
+      assert.is_truthy(line:find "^%d%d%d%d/%d%d/%d%d ", line)
+    end
+  end
+
   it("cannot be broken by what clients send", with(noisy "", function(server)
     for _ = 1, 2 do
       server:get "/?k=%0a%1b[31m\x01\x7f\xff\"quoted\""
     end
-    for line in server:log():gmatch "[^\n]+" do
-      assert.is_truthy(line:find "^%d%d%d%d/%d%d/%d%d ", line)
-    end
+    has_whole_lines(server)
   end))
+
+  -- Keys were written as they are, and so was the newline in one.
+  it("nor by a key that is decoded, or an address in binary", with({
+    http = [[weir_script {dir}/p.lua;
+      map $arg_a $address { default "\n\t\x01\""; }
+      weir_limit client key=$address rate=1/h queue=0;]],
+    server = "location / { weir policy; } location /a { weir client; }",
+    files = { ["p.lua"] = [[
+      local weir = require "weir"
+      return weir.rate_limit { name = "gate", rate = "1/h", queue = 0,
+        key = function(req) return req.args.k end
+      }(function(req) return req:proceed() end)
+    ]] }, workers = 1 }, function(server)
+      for _ = 1, 2 do
+        server:get("/?k=x%0a2026%2f%22%1b%ff")
+        server:get "/a"
+      end
+      has_whole_lines(server)
+      assert.equal(1, #server:log 'gate refused.*, key "x%?2026/%?%?%?"')
+      assert.equal(1, #server:log 'client refused.*, key "%?%?')
+    end))
 end)
 
 nginx.describe(_ENV, "weir_dry_run", function()

@@ -101,19 +101,20 @@ static void add_field(weir_policy_call *call, ngx_str_t name,
         (weir_policy_field){ name, copy };
 }
 
+enum { HTTP_FIELDS = 3 };
+
 static void add_fields(weir_policy_call *call, const bind_http *http) {
   static const ngx_str_t policy = ngx_string("RateLimit-Policy");
   static const ngx_str_t limit = ngx_string("RateLimit");
   static const ngx_str_t retry = ngx_string("Retry-After");
   call->decision.fields =
-      ngx_palloc(call->r->pool, 3 * sizeof *call->decision.fields);
+      ngx_palloc(call->r->pool, HTTP_FIELDS * sizeof *call->decision.fields);
   if (!call->decision.fields) return;
   add_field(call, retry, http->retry);
   add_field(call, limit, http->limit);
   add_field(call, policy, http->policy);
 }
 
-/* `refusal` at an index. */
 void half_decide_refusal(lua_State *L, weir_policy_call *call, int refusal) {
   weir_policy_decision *decision = &call->decision;
   weir_verdict verdict = bind_refusal_verdict(L, refusal);

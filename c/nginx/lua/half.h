@@ -214,9 +214,9 @@ void half_decide(lua_State *L, weir_policy_call *call);
 
 void half_decide_pass(weir_policy_call *call);
 
-/* Notes that it hands on the refusal of a limiter, or of another wait, which is
-** at `index`. */
-void half_decide_refusal(lua_State *L, weir_policy_call *call, int index);
+/* Notes that it hands on a limiter's refusal, or another wait's; `refusal`: its
+** stack index. */
+void half_decide_refusal(lua_State *L, weir_policy_call *call, int refusal);
 
 /* Notes that it failed. */
 void half_decide_failed(weir_policy_call *call, const char *why);
